@@ -1,0 +1,1 @@
+"""Contracts: what a source table must satisfy, and the checked facts that come of it."""

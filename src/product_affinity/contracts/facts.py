@@ -1,0 +1,237 @@
+"""Checked source tables with the three dates that decide what may be known when.
+
+Every row carries, as local calendar days in the project's time zone,
+
+``_event_on``       the day its fact happened (0001-01-01 where the table has no event),
+``_known_on``       the day it reached our tables (`known_at`, else event + `lag_days`),
+``_superseded_on``  the day a later version of the same key became usable (9999-12-31 for the last version).
+
+The as-of instant is local midnight of `as_of`, so an instant lies before it exactly when its local day does:
+a row is usable iff ``_event_on < as_of and _known_on < as_of and _superseded_on >= as_of``. Whole days make
+every engine, and the slow oracle of the tests, agree on time zones and daylight saving once and for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from product_affinity.schema import KNOWN_AT, TABLES, Table
+
+SQL_TYPES = {
+    "id": "varchar",
+    "text": "varchar",
+    "date": "date",
+    "timestamp": "timestamp",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+}
+DERIVED = ("_event_on", "_known_on", "_superseded_on")
+FIRST_DAY, LAST_DAY = "date '0001-01-01'", "date '9999-12-31'"
+
+
+def open_engine(threads: int) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB whose instants are UTC whatever the machine's zone is."""
+    connection = duckdb.connect(config={"threads": threads})
+    connection.execute("load icu; set TimeZone = 'UTC'; set enable_progress_bar = false")
+    return connection
+
+
+def usable(alias: str, as_of: str) -> str:
+    """SQL condition: the row of `alias` may be used at `as_of` (both are SQL expressions).
+
+    >>> usable("usage", "spine.as_of")
+    '(usage._event_on < spine.as_of and usage._known_on < spine.as_of and usage._superseded_on >= spine.as_of)'
+    """
+    return (
+        f"({alias}._event_on < {as_of} and {alias}._known_on < {as_of} and {alias}._superseded_on >= {as_of})"
+    )
+
+
+def day_column(name: str) -> str:
+    """Name of the local calendar day of a timestamp or date column.
+
+    >>> day_column("opened_at"), day_column("end_on")
+    ('opened_on', 'end_on')
+    """
+    return f"{name.removesuffix('_at')}_on" if name.endswith("_at") else name
+
+
+def as_known(table: str, column: str, alias: str, as_of: str) -> str:
+    """SQL expression: a column's value as known at `as_of`.
+
+    Closing columns are null while their date is not before `as_of`; `stage` has no date of its own, so it is
+    read from versioned rows only.
+
+    >>> as_known("tickets", "closed_at", "t", "s.as_of")
+    'case when t.closed_on < s.as_of then t.closed_at end'
+    >>> as_known("tickets", "priority", "t", "s.as_of")
+    't.priority'
+    """
+    definition = TABLES[table].column(column)
+    if table == "opportunities" and column == "stage":
+        return f"case when {alias}.{KNOWN_AT} is not null then {alias}.stage end"
+    if column.endswith("_on") and definition is None:
+        definition = TABLES[table].column(f"{column.removesuffix('_on')}_at")
+    if definition is None or definition.closed_by is None:
+        return f"{alias}.{column}"
+    return f"case when {alias}.{day_column(definition.closed_by)} < {as_of} then {alias}.{column} end"
+
+
+def dated_select(
+    table: Table, relation: str, present: set[str], *, timezone: str, lag_days: int, extras: tuple[str, ...]
+) -> str:
+    """SQL that adds local days and the three derived dates to a relation of typed rows.
+
+    Parameters
+    ----------
+    table : definition of the source table.
+    relation : SQL relation that holds typed rows under our column names.
+    present : columns the relation has; the others become typed nulls.
+    timezone : IANA zone whose midnight is the as-of instant.
+    lag_days : days between a fact and its arrival, used where `known_at` is absent or null.
+    extras : further columns to carry along.
+    """
+    typed = {column.name: SQL_TYPES[column.kind] for column in table.columns} | {KNOWN_AT: "timestamp"}
+    lines = [
+        name if name in present else f"cast(null as {sql_type}) as {name}" for name, sql_type in typed.items()
+    ]
+    lines += [f'"{name}"' for name in extras]
+    days = [
+        f"{_local_day(column.name, timezone)} as {day_column(column.name)}"
+        for column in table.columns
+        if column.kind == "timestamp"
+    ]
+    event = f"coalesce({day_column(table.event)}, {FIRST_DAY})" if table.event else FIRST_DAY
+    known = f"coalesce({_local_day(KNOWN_AT, timezone)}, {event} + {lag_days})"
+    if not table.event:
+        known = f"coalesce({_local_day(KNOWN_AT, timezone)}, {FIRST_DAY})"
+    identity = [name for name in table.key if name != table.event] if table.name == "accounts" else table.key
+    versioned = KNOWN_AT in present or (table.name == "accounts" and "valid_from" in present)
+    partition = ", ".join(identity)
+    superseded = (
+        f"coalesce(min(greatest(_known_on, {'_event_on' if table.name == 'accounts' else '_known_on'})) over "
+        f"(partition by {partition} order by _version rows between 1 following and unbounded following), {LAST_DAY})"
+        if versioned
+        else LAST_DAY
+    )
+    version = (
+        f"row_number() over (partition by {partition} order by "
+        f"{'_event_on, ' if table.name == 'accounts' else ''}coalesce({KNOWN_AT}, timestamp '0001-01-01'))"
+        if versioned
+        else "1"
+    )
+    return (
+        f"with typed as (select {', '.join(lines)} from {relation}),\n"
+        f"local as (select *{''.join(', ' + day for day in days)} from typed),\n"
+        f"dated as (select *, {event} as _event_on, {known} as _known_on from local),\n"
+        f"ordered as (select *, {version} as _version from dated)\n"
+        f"select * exclude (_version), {superseded} as _superseded_on from ordered"
+    )
+
+
+def _local_day(column: str, timezone: str) -> str:
+    return f"cast(timezone('{timezone}', timezone('UTC', {column})) as date)"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Checked source tables in one DuckDB connection, as relations ``facts.<table>``.
+
+    Every table of the schema exists there, empty where the company has none; `has` tells the two apart.
+
+    Attributes
+    ----------
+    connection : DuckDB connection that owns the relations.
+    timezone : IANA zone whose midnight is the as-of instant.
+    present : names of the tables that have a source.
+    extras : per table, the columns carried beyond the schema's.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    timezone: str
+    present: frozenset[str]
+    extras: Mapping[str, tuple[str, ...]]
+
+    def has(self, table: str) -> bool:
+        """Return whether the company has this table; without it everything downstream is unknown."""
+        return table in self.present
+
+    @classmethod
+    def from_frames(
+        cls,
+        frames: Mapping[str, pd.DataFrame],
+        *,
+        timezone: str = "UTC",
+        lag_days: Mapping[str, int] | None = None,
+    ) -> Facts:
+        """Build facts from typed frames that already satisfy their contracts.
+
+        Parameters
+        ----------
+        frames : table name to frame, columns named as in the schema.
+        timezone, lag_days : as in `affinity.toml`.
+        """
+        connection = open_engine(threads=1)
+        connection.execute("create schema facts")
+        extras: dict[str, tuple[str, ...]] = {}
+        for name, table in TABLES.items():
+            relation, columns, extras[name] = "(select 1 where false)", set[str](), ()
+            if name in frames:
+                connection.register(f"frame_{name}", frames[name])
+                columns = set(map(str, frames[name].columns))
+                extras[name] = tuple(sorted(columns - set(table.names)))
+                relation = f"({_cast_select(table, f'frame_{name}', columns, extras[name])})"
+            query = dated_select(
+                table,
+                relation,
+                columns,
+                timezone=timezone,
+                lag_days=(lag_days or {}).get(name, 0),
+                extras=extras[name],
+            )
+            connection.execute(f"create table facts.{name} as {query}")
+            connection.unregister(f"frame_{name}")
+        return cls(connection, timezone, frozenset(frames), extras)
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, timezone: str, threads: int = 1) -> Facts:
+        """Open the dated Parquet files that a check wrote, one a table; missing files mean no such table.
+
+        Parameters
+        ----------
+        folder : holds ``<table>.parquet`` with the columns of `dated_select`.
+        timezone : as in `affinity.toml`; the files' days were computed with it.
+        threads : of DuckDB.
+        """
+        connection = open_engine(threads)
+        connection.execute("create schema facts")
+        extras: dict[str, tuple[str, ...]] = {}
+        present = set()
+        for name, table in TABLES.items():
+            path = folder / f"{name}.parquet"
+            extras[name] = ()
+            if not path.exists():
+                query = dated_select(table, "(select 1 where false)", set(), timezone=timezone, lag_days=0, extras=())
+                connection.execute(f"create view facts.{name} as {query}")
+                continue
+            present.add(name)
+            quoted = str(path).replace("'", "''")
+            connection.execute(f"create view facts.{name} as from read_parquet('{quoted}')")
+            days = {day_column(c.name) for c in table.columns if c.kind == "timestamp"}
+            known = {*table.names, *DERIVED, *days}
+            columns = [row[0] for row in connection.execute(f"describe facts.{name}").fetchall()]
+            extras[name] = tuple(column for column in columns if column not in known)
+        return cls(connection, timezone, frozenset(present), extras)
+
+
+def _cast_select(table: Table, relation: str, columns: set[str], extras: tuple[str, ...]) -> str:
+    kinds = {column.name: SQL_TYPES[column.kind] for column in table.columns} | {KNOWN_AT: "timestamp"}
+    cast = [f'cast("{name}" as {kind}) as {name}' for name, kind in kinds.items() if name in columns]
+    cast += [f'"{extra}"' for extra in extras]
+    return f"select {', '.join(cast)} from {relation}"

@@ -1,0 +1,109 @@
+"""Blend weights: one non-negative weight per product and candidate, shrunk towards common ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from product_affinity.models.encoding import IntVector
+from product_affinity.models.logistic import Matrix, Prior, Vector, fit_logistic
+
+#: prior precision of common weights around equal ones, and of a product's around the common ones
+COMMON_PRECISION = 20.0
+PRODUCT_PRECISION = 100.0
+#: a weight below this is dropped, so that its candidate need not be computed
+NEGLIGIBLE = 0.03
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Out-of-fold predictions of every candidate.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n, candidates)
+        Calibrated log-odds.
+    target, weight : ndarray of shape (n,)
+        0 or 1, and population weights.
+    codes, folds : ndarray of int
+        Product and fold of each row.
+
+    """
+
+    log_odds: Matrix
+    target: Vector
+    weight: Vector
+    codes: IntVector
+    folds: IntVector
+
+
+def fit_weights(
+    oof: OutOfFold, centre: float, available: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Weights per product and candidate.
+
+    Minimises the log-loss of the weighted sum of log-odds (a logarithmic opinion pool, Genest &
+    Zidek 1986), first over all products, then per product around the common solution.
+
+    Parameters
+    ----------
+    oof : OutOfFold
+        Out-of-fold predictions.
+    centre : float
+        Log-odds at which weights have no effect: the overall base rate.
+    available : ndarray of bool of shape (products, candidates)
+        Which candidates exist for which product.
+
+    Returns
+    -------
+    ndarray of shape (products, candidates)
+        Rows are non-negative and sum to 1.
+
+    """
+    count = available.shape[1]
+    equal = np.full(count, 1.0 / count)
+    common = _fit(oof, slice(None), centre, equal, COMMON_PRECISION)
+    weights = np.empty(available.shape)
+    for code, present in enumerate(available):
+        at = np.flatnonzero(oof.codes == code)
+        raw = common if len(at) == 0 or len(available) == 1 else _fit(oof, at, centre, common, PRODUCT_PRECISION)
+        weights[code] = normalised(raw, present)
+    return weights
+
+
+def normalised(raw: Vector, present: npt.NDArray[np.bool_]) -> Vector:
+    """Weights of the present candidates scaled to sum 1, negligible ones dropped.
+
+    Examples
+    --------
+    >>> normalised(np.array([0.6, 0.2, 0.2]), np.array([True, True, False]))
+    array([0.75, 0.25, 0.  ])
+
+    """
+    kept = np.where(present, raw, 0.0)
+    total = kept.sum()
+    if total <= 0:
+        return present / present.sum()
+    kept = np.where(kept / total < NEGLIGIBLE, 0.0, kept)
+    return np.asarray(kept / kept.sum(), dtype=np.float64)
+
+
+def _fit(
+    oof: OutOfFold, at: IntVector | slice, centre: float, mean: Vector, precision: float
+) -> Vector:
+    fold_of = np.unique(oof.folds[at], return_inverse=True)[1]
+    levels = np.eye(fold_of.max() + 1)[fold_of]
+    candidates = oof.log_odds[at] - centre
+    design = np.column_stack([levels, candidates])
+    size = levels.shape[1]
+    prior = Prior(
+        precision=np.append(np.full(size, 1e-2), np.full(len(mean), precision)),
+        mean=np.append(np.zeros(size), mean),
+        lower=np.append(np.full(size, -np.inf), np.zeros(len(mean))),
+        upper=np.full(size + len(mean), np.inf),
+    )
+    offset = np.full(len(design), centre)
+    fit = fit_logistic(design, oof.target[at], oof.weight[at], offset, prior)
+    return fit.coefficients[size:]

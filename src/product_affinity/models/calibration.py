@@ -1,0 +1,170 @@
+"""Calibration in log-odds: a sigmoid, product intercepts, and a recency intercept. All are affine.
+
+Nothing here can change the order of accounts within a product. There is no isotonic step: fitted
+per product it ruins the order across products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import expit
+
+from product_affinity.models.encoding import IntVector
+from product_affinity.models.logistic import Prior, Vector, fit_logistic
+
+#: events below which a slope is not estimated
+MIN_EVENTS = 100
+#: prior precision of the slope around 1: worth about fifty events
+SLOPE_PRECISION = 50.0
+#: largest prior standard deviation of a product intercept, in log-odds
+MAX_INTERCEPT_SD = 2.0
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """``log-odds → centre + shift + slope · (log-odds - centre) + intercept of the product``.
+
+    Parameters
+    ----------
+    centre, shift, slope : float
+        Slope > 0; 1 and shift 0 change nothing.
+    intercepts : tuple of float
+        By product code; a product beyond it gets none.
+
+    """
+
+    centre: float = 0.0
+    shift: float = 0.0
+    slope: float = 1.0
+    intercepts: tuple[float, ...] = field(default=())
+
+    def apply(self, log_odds: Vector, codes: IntVector) -> Vector:
+        """Calibrated log-odds."""
+        return self.constant(codes) + self.slope * log_odds
+
+    def constant(self, codes: IntVector) -> Vector:
+        """The part that does not depend on the log-odds."""
+        moved = self.centre + self.shift - self.slope * self.centre
+        return moved + product_values(self.intercepts, codes)
+
+
+def product_values(values: tuple[float, ...], codes: IntVector) -> Vector:
+    """Value of each row's product; 0 for unseen products (code -1).
+
+    Examples
+    --------
+    >>> product_values((1.0, 2.0), np.array([1, -1]))
+    array([2., 0.])
+
+    """
+    return np.append(np.array(values, dtype=np.float64), 0.0)[np.where(codes < len(values), codes, -1)]
+
+
+def fit_sigmoid(
+    log_odds: Vector, target: Vector, weight: Vector, folds: IntVector, codes: IntVector, products: int
+) -> Sigmoid:
+    """Fit slope and product intercepts on out-of-fold predictions.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n,)
+        Out-of-fold log-odds.
+    target, weight : ndarray of shape (n,)
+        0 or 1, and weights.
+    folds : ndarray of int
+        Fold of each row. What moved a whole fold (a trend, a season) is a nuisance here: the
+        final fit has seen those rows, and the present level is the recency intercept's matter.
+    codes : ndarray of int
+        Product codes.
+    products : int
+        Number of products.
+
+    """
+    if target.sum() < MIN_EVENTS:
+        return Sigmoid()
+    fold_of = np.unique(folds, return_inverse=True)[1]
+    levels = np.eye(fold_of.max() + 1)[fold_of]
+    free = np.full(levels.shape[1], 1e-3)
+    drift = fit_logistic(levels, target, weight, log_odds, Prior.free(free)).coefficients
+    centre = float(np.average(log_odds, weights=weight * expit(log_odds)))
+    design = np.column_stack([levels, log_odds - centre])
+    prior = Prior.free(np.append(free, SLOPE_PRECISION))
+    prior.lower[-1] = -0.9
+    fit = fit_logistic(design, target, weight, log_odds + levels @ drift, prior).coefficients
+    shares = levels.T @ weight / weight.sum()
+    shift, slope = float(shares @ fit[:-1]), 1.0 + float(fit[-1])
+    level = log_odds + levels @ drift + design @ fit
+    return Sigmoid(centre, shift, slope, product_intercepts(level, target, weight, codes, products))
+
+
+def product_intercepts(
+    log_odds: Vector, target: Vector, weight: Vector, codes: IntVector, products: int
+) -> tuple[float, ...]:
+    r"""Empirical-Bayes intercepts per product, relative to the given log-odds.
+
+    Each product's intercept :math:`a_p \sim N(0, \tau^2)`; one Newton step gives estimate and
+    information, the method of moments gives :math:`\tau^2`, and the posterior mode shrinks.
+    With one product there is nothing to compare, so it stays 0.
+    """
+    if products < 2:
+        return ()
+    rows = [np.flatnonzero(codes == code) for code in range(products)]
+    information = np.zeros(products)
+    estimate = np.zeros(products)
+    for code, at in enumerate(rows):
+        probability = expit(log_odds[at])
+        information[code] = weight[at] @ (probability * (1 - probability))
+        surplus = weight[at] @ (target[at] - probability)
+        expected = information[code] + 1.0
+        estimate[code] = surplus / expected
+    seen = information > 0
+    spread = np.average(estimate[seen] ** 2 - 1 / (information[seen] + 1.0), weights=information[seen])
+    variance = float(np.clip(spread, 0.0, MAX_INTERCEPT_SD**2))
+    if variance < 1e-6:
+        return (0.0,) * products
+    prior = Prior.free(np.array([1.0 / variance]))
+    return tuple(
+        float(
+            fit_logistic(np.ones((len(at), 1)), target[at], weight[at], log_odds[at], prior).coefficients[0]
+        )
+        if len(at)
+        else 0.0
+        for at in rows
+    )
+
+
+def shorter_horizon(log_odds: Vector, share: float) -> Vector:
+    r"""Probability of adoption within a share of the horizon under a constant hazard.
+
+    :math:`1 - (1 - p)^{h/H}`.
+
+    Examples
+    --------
+    >>> shorter_horizon(np.array([0.0]), 1.0)
+    array([0.5])
+    >>> shorter_horizon(np.array([0.0]), 0.5).round(4)
+    array([0.2929])
+
+    """
+    return np.asarray(-np.expm1(-share * np.logaddexp(0.0, log_odds)), dtype=np.float64)
+
+
+def recency_intercept(
+    log_odds: Vector, target: Vector, weight: Vector, share: float, prior_events: float = 10.0
+) -> float:
+    r"""Intercept at which expected short-horizon adoptions meet the observed ones.
+
+    Solves :math:`\sum w_i (1-(1-\sigma(z_i+a))^{h/H}) + k r = \sum w_i y_i + k` for `a` by
+    bisection, where `k` (``prior_events``) pulls the ratio r of expected to expected-at-0
+    towards 1.
+    """
+    at_zero = float(weight @ shorter_horizon(log_odds, share))
+    goal = at_zero * (float(weight @ target) + prior_events) / (at_zero + prior_events)
+    low, high = -8.0, 8.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        expected = float(weight @ shorter_horizon(log_odds + middle, share))
+        low, high = (middle, high) if expected < goal else (low, middle)
+    return (low + high) / 2

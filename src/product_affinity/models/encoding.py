@@ -1,0 +1,304 @@
+"""From a frame or an array to one float matrix, the same way at fit and at predict.
+
+Columns are kept in a canonical order (by name where names exist), so that the order in which a
+caller passes them can never change a score. Numbers stay numbers, levels become codes, and what
+was never seen becomes missing. The encoder is plain data and goes to JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.utils import check_array
+
+FloatMatrix = npt.NDArray[np.float32]
+IntVector = npt.NDArray[np.int64]
+
+#: levels kept per column, the most frequent ones; LightGBM bins 8-bit categories fastest
+MAX_LEVELS = 254
+#: rows copied at once, so that a block of all columns stays in the processor's cache
+BLOCK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class ColumnCode:
+    """How one input column becomes one float column.
+
+    Parameters
+    ----------
+    name : str
+        Column name, or its position as text where the input has no names.
+    position : int
+        Position at fit, from 0.
+    levels : tuple of str or None
+        Known levels in code order; None for a number.
+
+    """
+
+    name: str
+    position: int
+    levels: tuple[str, ...] | None = None
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the column holds codes of levels instead of numbers."""
+        return self.levels is not None
+
+    def encode(self, values: pd.Series[Any]) -> npt.NDArray[Any]:
+        """Floats of one column; missing and unseen levels become NaN.
+
+        Raises
+        ------
+        ValueError
+            If a column that held numbers at fit holds something else.
+
+        """
+        if self.levels is None:
+            return _numbers(values, self.name)
+        known = pd.Index(self.levels, dtype=object)
+        codes, uniques = pd.factorize(values)
+        code_of = known.get_indexer(pd.Index([level_key(value) for value in uniques], dtype=object))
+        lookup = np.append(np.where(code_of < 0, np.nan, code_of), np.nan)
+        return lookup[codes].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FrameEncoder:
+    """Columns in canonical order and how each is encoded.
+
+    Parameters
+    ----------
+    columns : tuple of ColumnCode
+        In canonical order: by name where names exist, else by position.
+    named : bool
+        Whether the input had column names at fit.
+
+    """
+
+    columns: tuple[ColumnCode, ...]
+    named: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in canonical order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def level_positions(self) -> list[int]:
+        """Canonical positions of the columns that hold levels."""
+        return [index for index, column in enumerate(self.columns) if column.is_level]
+
+    def encode(self, frame: pd.DataFrame) -> FloatMatrix:
+        """One C-ordered float32 matrix in canonical column order.
+
+        Raises
+        ------
+        ValueError
+            If a value is infinite or beyond float32, naming column and row.
+
+        """
+        located = self._locate(frame)
+        matrix = np.empty((len(frame), len(self.columns)), dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            _fill(matrix, self._encoded(frame, located))
+        self._check_finite(matrix)
+        return matrix
+
+    def _encoded(self, frame: pd.DataFrame, located: Sequence[int]) -> list[npt.NDArray[Any]]:
+        return [
+            column.encode(frame.iloc[:, at]) for column, at in zip(self.columns, located, strict=True)
+        ]
+
+    def _locate(self, frame: pd.DataFrame) -> list[int]:
+        if not self.named or not has_names(frame):
+            return [column.position for column in self.columns]
+        present = {str(name): at for at, name in enumerate(frame.columns)}
+        return [present[column.name] for column in self.columns]
+
+    def _check_finite(self, matrix: FloatMatrix) -> None:
+        for start in range(0, len(matrix), BLOCK_ROWS):
+            infinite = np.isinf(matrix[start : start + BLOCK_ROWS])
+            if infinite.any():
+                row, column = (int(at[0]) for at in np.nonzero(infinite))
+                raise ValueError(
+                    f"column {self.columns[column].name!r}: infinity or a value too large for float32 "
+                    f"in row {start + row}. Replace it by a number, or by a missing value."
+                )
+
+
+def level_key(value: object) -> str:
+    """Text under which a level is known; integral numbers read the same as int and as float.
+
+    Examples
+    --------
+    >>> level_key(3), level_key(3.0), level_key("3"), level_key(True)
+    ('3', '3', '3', 'True')
+
+    """
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def to_frame(X: Any, estimator_name: str) -> pd.DataFrame:
+    """Input table as a frame; arrays get the columns 0, 1, ….
+
+    Raises
+    ------
+    ValueError
+        If the table is not two-dimensional, complex, empty, or has a column name twice.
+    TypeError
+        If it is sparse, or mixes names that are text with names that are not.
+
+    """
+    if isinstance(X, pd.DataFrame):
+        _check_frame(X, estimator_name)
+        return X
+    array = check_array(
+        X, dtype=None, ensure_all_finite=False, estimator=estimator_name, input_name="X", order=None
+    )
+    return pd.DataFrame(array)
+
+
+def has_names(frame: pd.DataFrame) -> bool:
+    """Whether the columns are named by text (scikit-learn's rule)."""
+    return len(frame.columns) > 0 and all(isinstance(name, str) for name in frame.columns)
+
+
+def fit_encoder(frame: pd.DataFrame, categorical: str | Sequence[str | int]) -> FrameEncoder:
+    """Learn columns, order and levels from the training table.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Training rows.
+    categorical : "auto" or sequence of names or positions
+        "auto" takes category, text and mixed columns as levels; a sequence adds to these.
+
+    Raises
+    ------
+    ValueError
+        If a named column does not exist, or a column holds dates.
+
+    """
+    forced = _forced_levels(frame, categorical)
+    named = has_names(frame)
+    columns = [
+        ColumnCode(
+            name=str(name),
+            position=position,
+            levels=_levels(frame.iloc[:, position])
+            if position in forced or _kind(frame.iloc[:, position], str(name)) == "level"
+            else None,
+        )
+        for position, name in enumerate(frame.columns)
+    ]
+    ordered = sorted(columns, key=lambda column: column.name) if named else columns
+    return FrameEncoder(columns=tuple(ordered), named=named)
+
+
+def column_position(frame: pd.DataFrame, column: str | int, argument: str) -> int:
+    """Position of a column given by name, or by position for tables without names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, with the closest name present.
+
+    """
+    if has_names(frame):
+        names = [str(name) for name in frame.columns]
+        if column in names:
+            return names.index(str(column))
+        closest = get_close_matches(str(column), names, n=1, cutoff=0.0)
+        raise ValueError(f"{argument}: unknown column {column!r} (closest present: {closest[0]!r}).")
+    if isinstance(column, int | np.integer) and 0 <= column < frame.shape[1]:
+        return int(column)
+    raise ValueError(
+        f"{argument}: unknown column {column!r}: X has no column names, so give a position "
+        f"from 0 to {frame.shape[1] - 1}."
+    )
+
+
+def _forced_levels(frame: pd.DataFrame, categorical: str | Sequence[str | int]) -> set[int]:
+    if isinstance(categorical, str):
+        if categorical != "auto":
+            raise ValueError(f'categorical: {categorical!r} is neither "auto" nor a list of columns.')
+        return set()
+    return {column_position(frame, column, "categorical") for column in categorical}
+
+
+def _check_frame(frame: pd.DataFrame, estimator_name: str) -> None:
+    kinds = {isinstance(name, str) for name in frame.columns}
+    if len(kinds) == 2:
+        raise TypeError("X: some column names are text and some are not. Rename the columns to text.")
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise ValueError(f"X: column {twice!r} appears twice. Rename or drop one of them.")
+    for size, what in ((frame.shape[0], "sample(s)"), (frame.shape[1], "feature(s)")):
+        if size == 0:
+            raise ValueError(
+                f"Found array with 0 {what} (shape={frame.shape}) while a minimum of 1 is required "
+                f"by {estimator_name}."
+            )
+    if any(np.issubdtype(dtype, np.complexfloating) for dtype in frame.dtypes if isinstance(dtype, np.dtype)):
+        raise ValueError("Complex data not supported: X.")
+
+
+def _kind(values: pd.Series[Any], name: str) -> Literal["number", "level"]:
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "level"
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
+        return "number"
+    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        raise ValueError(f"column {name!r} holds dates ({dtype}). Turn it into a number of days, or drop it.")
+    if pd.api.types.is_object_dtype(dtype):
+        inferred = pd.api.types.infer_dtype(values, skipna=True)
+        return "number" if inferred in _NUMBER_KINDS else "level"
+    return "level"
+
+
+_NUMBER_KINDS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
+
+
+def _numbers(values: pd.Series[Any], name: str) -> npt.NDArray[Any]:
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
+        return values.to_numpy()
+    try:
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        wrong = next((value for value in values if not _is_number(value)), None)
+        raise ValueError(
+            f"column {name!r}: {wrong!r} is not a number, but the column held numbers at fit."
+        ) from None
+
+
+def _is_number(value: object) -> bool:
+    return value is None or value is pd.NA or isinstance(value, int | float | np.number | np.bool_)
+
+
+def _levels(values: pd.Series[Any]) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    for value, count in values[values.notna()].map(_hashable).value_counts(sort=False).items():
+        key = level_key(value)
+        counts[key] = counts.get(key, 0) + int(count)
+    kept = sorted(counts, key=lambda key: (-counts[key], key))[:MAX_LEVELS]
+    return tuple(sorted(kept))
+
+
+def _hashable(value: object) -> object:
+    return str(value) if isinstance(value, dict | list | set) else value
+
+
+def _fill(matrix: FloatMatrix, columns: list[npt.NDArray[Any]]) -> None:
+    for start in range(0, len(matrix), BLOCK_ROWS):
+        stop = start + BLOCK_ROWS
+        for at, column in enumerate(columns):
+            matrix[start:stop, at] = column[start:stop]

@@ -1,0 +1,137 @@
+"""Training rows after encoding, and the sampling of negatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from product_affinity.models.encoding import FloatMatrix, IntVector
+from product_affinity.models.logistic import Prior, Vector, fit_logistic
+
+#: negatives are sampled only in tables with more rows than this ...
+SAMPLED_ABOVE_ROWS = 50_000
+#: ... and more negatives per positive than this
+NEGATIVES_PER_POSITIVE = 10
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded training rows.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, d)
+        Encoded columns.
+    target : ndarray of shape (n,)
+        1 for an adoption, else 0.
+    weight : ndarray of shape (n,)
+        Weight of each row in the population, ≥ 0: sample weight, times the inverse sampling rate
+        for a sampled negative.
+    fit_weight : ndarray of shape (n,)
+        Weight of each row in a fit: the sample weight alone.
+    prior_shift : float
+        What to add to the log-odds of a sampled fit's starting point, so that it learns log-odds
+        of the population.
+    offset : ndarray of shape (n,)
+        Base-rate log-odds of each row, 0 without an offset column.
+    codes : ndarray of shape (n,)
+        Product code, 0 … products - 1.
+    accounts : ndarray of shape (n,) or None
+        Account code.
+    days : ndarray of shape (n,) or None
+        As-of date in days.
+
+    """
+
+    matrix: FloatMatrix
+    target: Vector
+    weight: Vector
+    fit_weight: Vector
+    prior_shift: float
+    offset: Vector
+    codes: IntVector
+    accounts: IntVector | None = None
+    days: IntVector | None = None
+
+    @property
+    def start(self) -> Vector:
+        """Log-odds from which a fit on these rows starts: offset and prior shift."""
+        return self.offset + self.prior_shift
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which rows a fit uses.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Positions, increasing.
+    prior_shift : float
+        Log of (negative weight of all rows ÷ negative weight of the sample), ≥ 0: sampled log-odds
+        exceed those of the population by this much (King & Zeng 2001, eq. 7).
+
+    """
+
+    rows: IntVector
+    prior_shift: float
+
+
+def sample_negatives(target: Vector, weight: Vector, seed: int) -> Sample:
+    """Keep all positives, and of many negatives a uniform sample of ten per positive.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n,)
+        0 or 1.
+    weight : ndarray of shape (n,)
+        Sample weights; rows of weight 0 are left out.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    Sample
+        The shift uses the weight actually drawn, so the correction is exact whatever the weights.
+
+    Examples
+    --------
+    >>> sample_negatives(np.array([0.0, 1.0, 0.0]), np.ones(3), seed=0)
+    Sample(rows=array([0, 1, 2]), prior_shift=0.0)
+
+    """
+    used = np.flatnonzero(weight > 0)
+    positives = used[target[used] == 1]
+    negatives = used[target[used] == 0]
+    wanted = NEGATIVES_PER_POSITIVE * len(positives)
+    if len(used) <= SAMPLED_ABOVE_ROWS or len(negatives) <= wanted:
+        return Sample(used, 0.0)
+    drawn = np.random.default_rng(seed).choice(negatives, size=wanted, replace=False)
+    shift = float(np.log(weight[negatives].sum() / weight[drawn].sum()))
+    return Sample(np.sort(np.concatenate([positives, drawn])), shift)
+
+
+def population_weight(target: Vector, weight: Vector, prior_shift: float) -> Vector:
+    """Weights under which a sample stands for the population.
+
+    Examples
+    --------
+    >>> population_weight(np.array([1.0, 0.0]), np.array([1.0, 2.0]), float(np.log(5)))
+    array([ 1., 10.])
+
+    """
+    return np.asarray(weight * np.where(target == 1, 1.0, np.exp(prior_shift)), dtype=np.float64)
+
+
+def base_log_odds(target: Vector, weight: Vector, offset: Vector) -> float:
+    """Intercept that makes expected adoptions equal the observed ones, given the offset."""
+    precision = np.array([1e-6])
+    design = np.ones((len(target), 1))
+    return float(fit_logistic(design, target, weight, offset, Prior.free(precision)).coefficients[0])
+
+
+def positive_counts(codes: npt.NDArray[np.int64], target: Vector, size: int) -> IntVector:
+    """Number of positives of each product code."""
+    return np.bincount(codes[target == 1], minlength=size).astype(np.int64)

@@ -1,0 +1,111 @@
+"""Read settings and specifications strictly: a typo stops the run with file, key and closest match."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from product_affinity.errors import UsageError, did_you_mean
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """A specification: unknown keys are refused, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    UsageError : the file is missing or is no TOML; the message names the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: not found. Run inside a project folder, pass --project, or make one with `affinity init DIR`."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not readable as TOML ({error})") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML 1.2 file (`NO` stays a string); duplicate keys are refused.
+
+    Raises
+    ------
+    UsageError : the file is missing, is no YAML, or repeats a key; the message names the line.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: not found") from None
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = (error.problem or "not readable as YAML").splitlines()[0]
+        raise UsageError(f"{path}{line}: {problem}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not readable as UTF-8 ({error.reason})") from None
+
+
+def validate(model: type[Spec], content: Any, place: str) -> Spec:
+    """Check `content` against a specification and return it typed.
+
+    Parameters
+    ----------
+    model : the specification's class.
+    content : what was read from the file.
+    place : file name shown in messages.
+
+    Raises
+    ------
+    UsageError : every fault at once, each with its key and, for unknown keys, the closest known one.
+    """
+    try:
+        return model.model_validate(content if content is not None else {})
+    except ValidationError as error:
+        faults = [_describe(model, fault) for fault in error.errors(include_url=False)]
+        raise UsageError("\n".join(f"{place}: {fault}" for fault in faults)) from None
+
+
+def _describe(model: type[BaseModel], fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = _known_keys(model, fault["loc"][:-1])
+        return f"{key}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    shown = repr(fault.get("input"))
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')} (found {shown[:80]})"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the keys allowed where an unknown one was found, following nested models."""
+    for part in location:
+        field = model.model_fields.get(str(part)) or next(
+            (f for f in model.model_fields.values() if f.alias == part), None
+        )
+        nested = _nested_model(field.annotation) if field is not None else model
+        if nested is None:
+            return []
+        model = nested
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _nested_model(argument)
+        if found is not None:
+            return found
+    return None

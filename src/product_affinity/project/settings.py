@@ -1,0 +1,129 @@
+"""`affinity.toml`: where the data is, which columns map to ours, horizon, time zone, currency, capacity."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from product_affinity.project.reading import StrictModel
+from product_affinity.schema import TABLES
+from product_affinity.errors import did_you_mean
+
+
+class ProjectSettings(StrictModel):
+    """`[project]`: who we are and which day it is where we are."""
+
+    name: str = "Unnamed company"
+    timezone: str = "UTC"
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError(f"unknown time zone{did_you_mean(value, zoneinfo.available_timezones())}")
+        return value
+
+
+class TimeSettings(StrictModel):
+    """`[time]`: as-of dates, horizon and the purged folds."""
+
+    as_ofs: Literal["month_end", "weekly"] | tuple[dt.date, ...] = "month_end"
+    horizon_days: int = Field(default=90, ge=1, le=730)
+    more_horizons_days: tuple[int, ...] = ()
+    maturity_days: int = Field(default=7, ge=0, le=365)
+    folds: int = Field(default=4, ge=1, le=12)
+    warmup_days: int = Field(default=90, ge=0)
+
+
+class TableSettings(StrictModel):
+    """`[sources.tables.X]`: where our table X comes from and how its columns map.
+
+    Attributes
+    ----------
+    name : name of the raw table (file stem, or table of the database); default X.
+    query : a select over the raw tables, for what renaming cannot reach.
+    columns : our column name to the raw column name.
+    lag_days : days between a fact and its arrival, where the table has no `known_at`.
+    date_format : strptime format, or formats tried in order, of dates and timestamps written as text;
+        default ISO 8601.
+    """
+
+    name: str | None = None
+    query: str | None = None
+    columns: dict[str, str] = {}
+    lag_days: int = Field(default=0, ge=0, le=365)
+    date_format: tuple[str, ...] = ()
+
+    @field_validator("date_format", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+class SourceSettings(StrictModel):
+    """`[sources]`: a folder of Parquet and CSV files, a DuckDB file, or a PostgreSQL address."""
+
+    path: str = "data"
+    tables: dict[str, TableSettings] = {}
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, value: dict[str, TableSettings]) -> dict[str, TableSettings]:
+        for name in value:
+            if name not in TABLES:
+                raise ValueError(f"{name} is no source table{did_you_mean(name, TABLES)}")
+        return value
+
+
+class ContractSettings(StrictModel):
+    """`[contracts]`: how much bad input a run tolerates and how old the newest row may be.
+
+    Attributes
+    ----------
+    tolerated_share : share of a table's rows (0 to 1) that may be quarantined before the run stops.
+    tolerated_shares : the same per table, for sources known to be dirty.
+    fresh_within_days : per table, days between its newest row and the as-of date before the run stops.
+    """
+
+    tolerated_share: float = Field(default=0.05, ge=0, le=1)
+    tolerated_shares: dict[str, float] = {}
+    fresh_within_days: dict[str, int] = {}
+
+    @field_validator("tolerated_shares", "fresh_within_days")
+    @classmethod
+    def _known_tables(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if name not in TABLES:
+                raise ValueError(f"{name} is no source table{did_you_mean(name, TABLES)}")
+        return value
+
+
+class SegmentSettings(StrictModel):
+    """`[segments]`: bounds between segments (employees) and tiers (account ARR)."""
+
+    mid_market_from_employees: int = 200
+    enterprise_above_employees: int = 1000
+    tier_1_above_usd: float = 100_000
+    tier_2_from_usd: float = 25_000
+
+
+class CapacitySettings(StrictModel):
+    """`[capacity]`: how many plays a team can work and what one costs."""
+
+    plays_per_owner: int = Field(default=25, ge=1)
+    play_cost_usd: float = Field(default=150.0, ge=0)
+
+
+class Settings(StrictModel):
+    """Everything in `affinity.toml`."""
+
+    project: ProjectSettings = ProjectSettings()
+    time: TimeSettings = TimeSettings()
+    sources: SourceSettings = SourceSettings()
+    contracts: ContractSettings = ContractSettings()
+    segments: SegmentSettings = SegmentSettings()
+    capacity: CapacitySettings = CapacitySettings()
