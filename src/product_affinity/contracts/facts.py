@@ -84,7 +84,14 @@ def as_known(table: str, column: str, alias: str, as_of: str) -> str:
 
 
 def dated_select(
-    table: Table, relation: str, present: set[str], *, timezone: str, lag_days: int, extras: tuple[str, ...]
+    table: Table,
+    relation: str,
+    present: set[str],
+    *,
+    timezone: str,
+    lag_days: int,
+    extras: tuple[str, ...],
+    several_versions: bool = True,
 ) -> str:
     """SQL that adds local days and the three derived dates to a relation of typed rows.
 
@@ -96,6 +103,7 @@ def dated_select(
     timezone : IANA zone whose midnight is the as-of instant.
     lag_days : days between a fact and its arrival, used where `known_at` is absent or null.
     extras : further columns to carry along.
+    several_versions : whether a key may come in several versions; where none does, ordering them is saved.
     """
     typed = {column.name: SQL_TYPES[column.kind] for column in table.columns} | {KNOWN_AT: "timestamp"}
     lines = [
@@ -103,16 +111,17 @@ def dated_select(
     ]
     lines += [f'"{name}"' for name in extras]
     days = [
-        f"{_local_day(column.name, timezone)} as {day_column(column.name)}"
+        f"{local_day(column.name, timezone)} as {day_column(column.name)}"
         for column in table.columns
         if column.kind == "timestamp"
     ]
     event = f"coalesce({day_column(table.event)}, {FIRST_DAY})" if table.event else FIRST_DAY
-    known = f"coalesce({_local_day(KNOWN_AT, timezone)}, {event} + {lag_days})"
+    known = f"coalesce({local_day(KNOWN_AT, timezone)}, {event} + {lag_days})"
     if not table.event:
-        known = f"coalesce({_local_day(KNOWN_AT, timezone)}, {FIRST_DAY})"
+        known = f"coalesce({local_day(KNOWN_AT, timezone)}, {FIRST_DAY})"
     identity = [name for name in table.key if name != table.event] if table.name == "accounts" else table.key
-    versioned = KNOWN_AT in present or (table.name == "accounts" and "valid_from" in present)
+    can_version = KNOWN_AT in present or (table.name == "accounts" and "valid_from" in present)
+    versioned = several_versions and can_version
     partition = ", ".join(identity)
     superseded = (
         f"coalesce(min(greatest(_known_on, {'_event_on' if table.name == 'accounts' else '_known_on'})) over "
@@ -135,7 +144,16 @@ def dated_select(
     )
 
 
-def _local_day(column: str, timezone: str) -> str:
+def local_day(column: str, timezone: str) -> str:
+    """SQL expression: the local calendar day of a UTC timestamp.
+
+    >>> local_day("known_at", "Europe/Berlin")
+    "cast(timezone('Europe/Berlin', timezone('UTC', known_at)) as date)"
+    >>> local_day("known_at", "UTC")
+    'cast(known_at as date)'
+    """
+    if timezone == "UTC":
+        return f"cast({column} as date)"
     return f"cast(timezone('{timezone}', timezone('UTC', {column})) as date)"
 
 
@@ -217,7 +235,9 @@ class Facts:
             path = folder / f"{name}.parquet"
             extras[name] = ()
             if not path.exists():
-                query = dated_select(table, "(select 1 where false)", set(), timezone=timezone, lag_days=0, extras=())
+                query = dated_select(
+                    table, "(select 1 where false)", set(), timezone=timezone, lag_days=0, extras=()
+                )
                 connection.execute(f"create view facts.{name} as {query}")
                 continue
             present.add(name)

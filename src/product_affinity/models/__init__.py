@@ -7,7 +7,11 @@ than ``affinity --help`` may take.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from product_affinity.models.classifier import PropensityClassifier
+    from product_affinity.models.serialize import classifier_from_texts, classifier_to_texts
 
 _HOMES = {
     "PropensityClassifier": "product_affinity.models.classifier",
@@ -15,7 +19,7 @@ _HOMES = {
     "classifier_to_texts": "product_affinity.models.serialize",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = ["PropensityClassifier", "classifier_from_texts", "classifier_to_texts"]
 
 
 def __getattr__(name: str) -> Any:

@@ -39,9 +39,7 @@ class OutOfFold:
     folds: IntVector
 
 
-def fit_weights(
-    oof: OutOfFold, centre: float, available: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float64]:
+def fit_weights(oof: OutOfFold, centre: float, available: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Weights per product and candidate.
 
     Minimises the log-loss of the weighted sum of log-odds (a logarithmic opinion pool, Genest &
@@ -68,7 +66,8 @@ def fit_weights(
     weights = np.empty(available.shape)
     for code, present in enumerate(available):
         at = np.flatnonzero(oof.codes == code)
-        raw = common if len(at) == 0 or len(available) == 1 else _fit(oof, at, centre, common, PRODUCT_PRECISION)
+        alone = len(at) == 0 or len(available) == 1
+        raw = common if alone else _fit(oof, at, centre, common, PRODUCT_PRECISION)
         weights[code] = normalised(raw, present)
     return weights
 
@@ -85,14 +84,12 @@ def normalised(raw: Vector, present: npt.NDArray[np.bool_]) -> Vector:
     kept = np.where(present, raw, 0.0)
     total = kept.sum()
     if total <= 0:
-        return present / present.sum()
+        kept = present.astype(np.float64)
     kept = np.where(kept / total < NEGLIGIBLE, 0.0, kept)
     return np.asarray(kept / kept.sum(), dtype=np.float64)
 
 
-def _fit(
-    oof: OutOfFold, at: IntVector | slice, centre: float, mean: Vector, precision: float
-) -> Vector:
+def _fit(oof: OutOfFold, at: IntVector | slice, centre: float, mean: Vector, precision: float) -> Vector:
     fold_of = np.unique(oof.folds[at], return_inverse=True)[1]
     levels = np.eye(fold_of.max() + 1)[fold_of]
     candidates = oof.log_odds[at] - centre

@@ -7,6 +7,7 @@ was never seen becomes missing. The encoder is plain data and goes to JSON.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -111,12 +112,10 @@ class FrameEncoder:
         return matrix
 
     def _encoded(self, frame: pd.DataFrame, located: Sequence[int]) -> list[npt.NDArray[Any]]:
-        return [
-            column.encode(frame.iloc[:, at]) for column, at in zip(self.columns, located, strict=True)
-        ]
+        return [column.encode(frame.iloc[:, at]) for column, at in zip(self.columns, located, strict=True)]
 
     def _locate(self, frame: pd.DataFrame) -> list[int]:
-        if not self.named or not has_names(frame):
+        if not self.named:
             return [column.position for column in self.columns]
         present = {str(name): at for at, name in enumerate(frame.columns)}
         return [present[column.name] for column in self.columns]
@@ -201,6 +200,48 @@ def fit_encoder(frame: pd.DataFrame, categorical: str | Sequence[str | int]) -> 
     ]
     ordered = sorted(columns, key=lambda column: column.name) if named else columns
     return FrameEncoder(columns=tuple(ordered), named=named)
+
+
+def align_columns(
+    frame: pd.DataFrame, names: Sequence[str] | None, count: int, estimator_name: str
+) -> pd.DataFrame:
+    """The frame with the columns of the fit, in the order of the fit.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Rows to score.
+    names : sequence of str or None
+        Column names at fit, where they existed.
+    count : int
+        Number of columns at fit.
+    estimator_name : str
+        For messages.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or was not there at fit.
+
+    """
+    if names is not None and has_names(frame):
+        missing = [name for name in names if name not in frame.columns]
+        unknown = [str(name) for name in frame.columns if name not in set(names)]
+        if missing or unknown:
+            what = f"missing: {missing[:5]}" if missing else f"unseen at fit: {unknown[:5]}"
+            raise ValueError(f"The feature names should match those that were passed during fit; {what}.")
+        return frame[list(names)]
+    if frame.shape[1] != count:
+        raise ValueError(
+            f"X has {frame.shape[1]} features, but {estimator_name} is expecting {count} features as input."
+        )
+    if names is not None:
+        warnings.warn(
+            f"X does not have valid feature names, but {estimator_name} was fitted with feature names",
+            stacklevel=4,
+        )
+        return frame.set_axis(list(names), axis=1)
+    return frame.set_axis(range(count), axis=1)
 
 
 def column_position(frame: pd.DataFrame, column: str | int, argument: str) -> int:

@@ -17,7 +17,8 @@ Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 
 MAX_ITERATIONS = 60
-TOLERANCE = 1e-10
+#: Newton converges quadratically: after a step this small the next would move the twelfth digit
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,18 @@ class LogisticFit:
     log_evidence : float
         Laplace approximation of the log marginal likelihood, up to a constant that does not
         depend on the penalty (MacKay 1992).
+    hessian : ndarray of shape (d, d)
+        Second derivatives at the mode: the inverse of the posterior covariance.
 
     """
 
     coefficients: Vector
     log_evidence: float
+    hessian: Matrix
+
+    def variances(self) -> Vector:
+        """Posterior variance of each coefficient (Laplace)."""
+        return np.asarray(np.diag(np.linalg.inv(self.hessian)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -98,13 +106,14 @@ def fit_logistic(
     problem = _Problem(design, target, weight, offset, prior)
     beta = np.clip(prior.mean if start is None else start, prior.lower, prior.upper)
     value = problem.loss(beta)
+    hessian = np.diag(prior.precision)
     for _ in range(MAX_ITERATIONS):
         gradient, hessian = problem.derivatives(beta)
         step = _newton_step(beta, gradient, hessian, prior)
         beta, value, moved = _line_search(problem, beta, value, gradient, step)
         if moved < TOLERANCE:
             break
-    return LogisticFit(beta, problem.log_evidence(beta, value))
+    return LogisticFit(beta, problem.log_evidence(value, hessian), hessian)
 
 
 @dataclass(frozen=True)
@@ -125,13 +134,14 @@ class _Problem:
         residual = self.weight * (probability - self.target)
         gradient = self.design.T @ residual + self.prior.precision * (beta - self.prior.mean)
         curvature = self.weight * probability * (1.0 - probability)
-        hessian = self.design.T @ (self.design * curvature[:, None])
+        scaled = self.design * np.sqrt(curvature)[:, None]
+        # a product with its own transpose takes half the operations
+        hessian = scaled.T @ scaled
         # a separable column would leave a free coefficient without curvature
         hessian[np.diag_indices_from(hessian)] += self.prior.precision + 1e-9
         return gradient, hessian
 
-    def log_evidence(self, beta: Vector, loss: float) -> float:
-        _, hessian = self.derivatives(beta)
+    def log_evidence(self, loss: float, hessian: Matrix) -> float:
         penalised = self.prior.precision > 0
         log_prior = 0.5 * np.log(self.prior.precision[penalised]).sum()
         return float(-loss + log_prior - 0.5 * np.linalg.slogdet(hessian)[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 _INTEGER = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?(\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?|inf|nan)")
@@ -179,7 +180,7 @@ def _check_categories(
     if not categories:
         return
     bounds = _integers(fields, "cat_boundaries", categories + 1, tree)
-    if bounds[0] != 0 or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+    if bounds[0] != 0 or any(low >= high for low, high in pairwise(bounds)):
         raise ValueError(f"booster text, tree {tree}: cat_boundaries do not increase from 0.")
     words = _integers(fields, "cat_threshold", bounds[-1], tree)
     if not all(0 <= word < 1 << 32 for word in words):
@@ -189,7 +190,9 @@ def _check_categories(
         raise ValueError(f"booster text, tree {tree}: thresholds of category splits are out of range.")
 
 
-def _tokens(fields: Mapping[str, str], key: str, count: int, tree: int, pattern: re.Pattern[str]) -> list[str]:
+def _tokens(
+    fields: Mapping[str, str], key: str, count: int, tree: int, pattern: re.Pattern[str]
+) -> list[str]:
     tokens = fields.get(key, "").split(" ")
     if len(tokens) != count:
         raise ValueError(f"booster text, tree {tree}: {key} has {len(tokens)} values, not {count}.")

@@ -7,7 +7,7 @@ starting log-odds. Each booster uses one thread, so results cannot depend on how
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -29,6 +29,11 @@ class TreeShape:
         Leaves per tree, ≥ 2.
     trees : int
         Number of trees, ≥ 1.
+    random_cuts : bool
+        Whether each split tries one random cut per column (extremely randomised trees) instead of
+        every cut. Random cuts average smooth effects better, every cut finds single codes.
+    column_share : float
+        Share of the columns that each tree sees, in (0, 1].
     learning_rate : float
         Shrinkage per tree, in (0, 1].
 
@@ -36,11 +41,13 @@ class TreeShape:
 
     leaves: int
     trees: int
+    random_cuts: bool = True
+    column_share: float = 0.5
     learning_rate: float = 0.05
 
     def at(self, trees: int) -> TreeShape:
         """The same shape stopped after fewer trees."""
-        return TreeShape(self.leaves, trees, self.learning_rate)
+        return replace(self, trees=trees)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class BinnedMatrix:
     level_columns: tuple[int, ...]
     directions: tuple[int, ...]
 
-    def train(self, rows: IntVector, start: Vector, shape: TreeShape, seed: int) -> lgb.Booster:
+    def train(self, rows: IntVector, start: Vector, shape: TreeShape, seed: int, contri=None) -> lgb.Booster:
         """One booster on some rows, from the given starting log-odds of these rows.
 
         Parameters
@@ -82,19 +89,20 @@ class BinnedMatrix:
         """
         subset = self.dataset.subset(rows).construct()
         subset.set_init_score(start)
-        booster = lgb.Booster(params=self._parameters(shape, seed, len(rows)), train_set=subset)
+        booster = lgb.Booster(params=self._parameters(shape, seed, len(rows))|({} if contri is None else {"feature_contri":list(contri)}), train_set=subset)
         for _ in range(shape.trees):
             if booster.update():
                 break
-        return load_booster(booster.model_to_string(num_iteration=-1), len(self.directions))
+        # without its training rows, and exactly what the text written later holds
+        return lgb.Booster(model_str=booster.model_to_string(num_iteration=-1))
 
     def _parameters(self, shape: TreeShape, seed: int, row_count: int) -> dict[str, object]:
         parameters: dict[str, object] = {
             "objective": "binary",
             "num_leaves": shape.leaves,
             "learning_rate": shape.learning_rate,
-            "extra_trees": True,
-            "feature_fraction": 0.5,
+            "extra_trees": shape.random_cuts,
+            "feature_fraction": shape.column_share,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
             "min_data_in_leaf": 20,

@@ -29,14 +29,25 @@ class ProjectSettings(StrictModel):
 
 
 class TimeSettings(StrictModel):
-    """`[time]`: as-of dates, horizon and the purged folds."""
+    """`[time]`: as-of dates, horizon and the purged folds.
+
+    Attributes
+    ----------
+    as_ofs : month ends, weeks counted back from the run's as-of date, or dates.
+    horizon_days, more_horizons_days : length of the label window; further horizons are trained beside it.
+    maturity_days : days after a horizon's end until its label counts.
+    folds, fold_step_days : rolling test windows and the days between them (default: the horizon).
+    warmup_days, history_days : days of history before the first as-of date, and its greatest age.
+    """
 
     as_ofs: Literal["month_end", "weekly"] | tuple[dt.date, ...] = "month_end"
     horizon_days: int = Field(default=90, ge=1, le=730)
     more_horizons_days: tuple[int, ...] = ()
     maturity_days: int = Field(default=7, ge=0, le=365)
     folds: int = Field(default=4, ge=1, le=12)
+    fold_step_days: int | None = Field(default=None, ge=1)
     warmup_days: int = Field(default=90, ge=0)
+    history_days: int = Field(default=1096, ge=1)
 
 
 class TableSettings(StrictModel):
@@ -111,6 +122,12 @@ class SegmentSettings(StrictModel):
     tier_2_from_usd: float = 25_000
 
 
+class TrackingSettings(StrictModel):
+    """`[tracking]`: the MLflow store; None for the project's own at `var/mlflow`."""
+
+    uri: str | None = None
+
+
 class CapacitySettings(StrictModel):
     """`[capacity]`: how many plays a team can work and what one costs."""
 
@@ -127,3 +144,4 @@ class Settings(StrictModel):
     contracts: ContractSettings = ContractSettings()
     segments: SegmentSettings = SegmentSettings()
     capacity: CapacitySettings = CapacitySettings()
+    tracking: TrackingSettings = TrackingSettings()

@@ -1,0 +1,396 @@
+"""The public classifier: a calibrated blend of pooled trees, product heads and a ridge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from joblib import effective_n_jobs
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+
+from product_affinity.models.encoding import (
+    FloatMatrix,
+    FrameEncoder,
+    IntVector,
+    align_columns,
+    column_position,
+    fit_encoder,
+    has_names,
+    to_frame,
+)
+from product_affinity.models.fitted import FittedBlend, Offset
+from product_affinity.models.fitting import FitPlan, fit_blend
+from product_affinity.models.identifiers import account_codes, as_of_days, known_products, product_codes
+from product_affinity.models.logistic import Vector
+from product_affinity.models.rows import Rows, population_weight, sample_negatives
+
+CANDIDATES = ("pooled", "heads", "ridge")
+
+
+class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+    """Calibrated probability of a rare outcome, per row or per (account, product) pair.
+
+    Blends in log-odds, with non-negative weights learnt on out-of-fold predictions: gradient
+    boosted trees pooled over all rows, trees per product, and a ridge logistic regression.
+
+    Parameters
+    ----------
+    horizon_days : int, default=90
+        Length of the label window in days, > 0.
+    gap_days : int, default=97
+        Days between the last training and the first test date of an inner fold; at least the
+        horizon.
+    monotone : mapping of column to {-1, 0, 1}, optional
+        Declared direction per column (by position for arrays without names). Holds for the blend.
+    offset : str or int, optional
+        Column that holds base-rate log-odds; scores start from it, and it is no feature.
+    categorical : "auto" or sequence of columns, default="auto"
+        "auto" takes category and text columns as levels; a sequence names further ones.
+    candidates : sequence of {"pooled", "heads", "ridge"}
+        What to blend. Without products, pooled and heads are one candidate.
+    n_seeds : int, default=3
+        Boosters averaged per ensemble, ≥ 1.
+    n_jobs : int or None, default=1
+        Boosters trained at once, and threads of prediction. Changes no result.
+    random_state : int, RandomState or None, default=0
+        Seed of folds, sampling and trees.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        Labels; the second is the positive one.
+    weights_ : pd.DataFrame
+        Blend weight per product (rows) and candidate (columns); rows sum to 1. One row named
+        "all" without products.
+    n_features_in_ : int
+        Number of columns seen at fit.
+    feature_names_in_ : ndarray of str
+        Column names seen at fit, where they exist.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"seats": rng.poisson(20, 400), "plan": rng.choice(["basic", "pro"], 400)})
+    >>> y = rng.random(400) < np.where(X["plan"] == "pro", 0.15, 0.03)
+    >>> model = PropensityClassifier().fit(X, y)
+    >>> proba = model.predict_proba(X)[:, 1]
+    >>> bool(proba[X["plan"] == "pro"].mean() > proba[X["plan"] == "basic"].mean())
+    True
+
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon_days: int = 90,
+        gap_days: int = 97,
+        monotone: Mapping[str, int] | Mapping[int, int] | None = None,
+        offset: str | int | None = None,
+        categorical: str | Sequence[str | int] = "auto",
+        candidates: Sequence[str] = CANDIDATES,
+        n_seeds: int = 3,
+        n_jobs: int | None = 1,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.horizon_days = horizon_days
+        self.gap_days = gap_days
+        self.monotone = monotone
+        self.offset = offset
+        self.categorical = categorical
+        self.candidates = candidates
+        self.n_seeds = n_seeds
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        product: Any = None,
+        account: Any = None,
+        as_of: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Fit on rows, or on (account, product, as-of) rows.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n, d)
+            Numbers, levels and missing values; no infinities.
+        y : array of shape (n,)
+            Two classes.
+        product : array of shape (n,), optional
+            Product of each row, text or whole numbers. Predicting then asks for it too.
+        account : array of shape (n,), optional
+            Account of each row: inner folds keep its rows together.
+        as_of : array of shape (n,), optional
+            As-of date (or day number) of each row: inner folds are purged and roll forward.
+        sample_weight : array of shape (n,), optional
+            Weights ≥ 0.
+
+        Raises
+        ------
+        ValueError
+            On misuse, naming argument and value.
+
+        """
+        self._check_parameters()
+        frame = to_frame(X, type(self).__name__)
+        target = self._target(frame, y)
+        weight = self._weights(frame, target, sample_weight)
+        seed = self._seed()
+        sample = sample_negatives(target, weight, seed)
+        taken = sample.rows
+        used = frame.iloc[taken]
+        offset = self._locate_offset(frame)
+        features = _without(used, offset)
+        encoder = fit_encoder(features, self._categorical(frame, offset))
+        directions = self._directions(frame, encoder)
+        self._note_columns(frame)
+        products = known_products(product, frame.shape[0])
+        rows = Rows(
+            matrix=encoder.encode(features),
+            target=target[taken],
+            weight=population_weight(target[taken], weight[taken], sample.prior_shift),
+            fit_weight=weight[taken],
+            prior_shift=sample.prior_shift,
+            offset=_offset_values(used, offset),
+            codes=product_codes(product, products, frame.shape[0])[taken],
+            accounts=None if account is None else account_codes(account, frame.shape[0])[taken],
+            days=None if as_of is None else as_of_days(as_of, frame.shape[0])[taken],
+        )
+        plan = FitPlan(
+            encoder, offset, products, tuple(self.candidates), directions, self.gap_days, self.n_seeds,
+            effective_n_jobs(self.n_jobs), seed,
+        )  # fmt: skip
+        self._model = fit_blend(rows, plan)
+        self._publish()
+        return self
+
+    def predict_proba(self, X: Any, *, product: Any = None) -> npt.NDArray[np.float64]:
+        """Probability of both classes, columns in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n, d)
+            Columns as at fit; by name where names exist, so in any order.
+        product : array of shape (n,), optional
+            Required where fitted with products. An unseen product is scored by the pooled candidate.
+
+        """
+        model, matrix, offset, codes = self._prepared(X, product)
+        positive = expit(model.log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs)))
+        return np.column_stack([1.0 - positive, positive])
+
+    def predict(self, X: Any, *, product: Any = None) -> npt.NDArray[Any]:
+        """Label whose probability is above one half."""
+        positive = self.predict_proba(X, product=product)[:, 1]
+        return np.asarray(self.classes_[(positive > 0.5).astype(int)])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, product: Any = None) -> float:
+        """Accuracy, as of every scikit-learn classifier; of little use for rare outcomes."""
+        return float(accuracy_score(y, self.predict(X, product=product), sample_weight=sample_weight))
+
+    def candidate_proba(self, X: Any, *, product: Any = None) -> pd.DataFrame:
+        """Probability of the positive class by each candidate alone, calibrated like the blend.
+
+        A product without a head of its own shows the pooled score under ``heads``.
+        """
+        model, matrix, offset, codes = self._prepared(X, product)
+        threads = effective_n_jobs(self.n_jobs)
+        columns = {
+            name: expit(
+                model.candidate_log_odds(name, matrix, offset, codes, threads) + model.recency_of(codes)
+            )
+            for name in model.names
+        }
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return pd.DataFrame(columns, index=index)
+
+    def contributions(self, X: Any, *, product: Any = None) -> pd.DataFrame:
+        """Additive parts of the published log-odds: one column per input column, and ``baseline``.
+
+        Exact TreeSHAP for trees and coefficient × value for the ridge, weighted like the blend;
+        each row sums to the logit of its probability. Costs about fifty predictions a row.
+        """
+        model, matrix, offset, codes = self._prepared(X, product)
+        parts, baseline = model.contributions(matrix, offset, codes)
+        columns = dict(zip(model.encoder.names, parts.T, strict=True))
+        if model.offset is not None:
+            from_offset = model.offset_slope(codes) * (offset - model.offset.missing)
+            columns[model.offset.column] = from_offset
+            baseline = baseline - from_offset
+        names = [str(name) for name in getattr(self, "feature_names_in_", range(self.n_features_in_))]
+        frame = pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)
+        return frame[names].assign(baseline=baseline)
+
+    def recalibrate(self, X: Any, y: Any, *, product: Any = None, horizon_days: int = 30) -> Self:
+        """Move the level, not the ranking, to what recent rows show.
+
+        Compares adoptions within a short horizon, which is over sooner, with those expected under
+        a constant hazard, overall and per product (shrunk). Repeating it replaces the earlier
+        recalibration.
+
+        Parameters
+        ----------
+        X, product
+            Recent rows, as in :meth:`predict_proba`.
+        y : array of shape (n,)
+            Adoption within ``horizon_days``.
+        horizon_days : int, default=30
+            Horizon of ``y``, at most that of the classifier.
+
+        """
+        check_is_fitted(self)
+        if not 0 < horizon_days <= self.horizon_days:
+            raise ValueError(
+                f"horizon_days: {horizon_days} is outside 1 … {self.horizon_days}, the classifier's own."
+            )
+        model, matrix, offset, codes = self._prepared(X, product)
+        labels = column_or_1d(y)
+        check_consistent_length(matrix, labels)
+        target = (labels == self.classes_[1]).astype(np.float64)
+        log_odds = model.log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs))
+        share = horizon_days / self.horizon_days
+        self._model = model.recalibrated(log_odds, target, np.ones(len(target)), codes, share)
+        return self
+
+    def _check_parameters(self) -> None:
+        unknown = [name for name in self.candidates if name not in CANDIDATES]
+        if unknown or not self.candidates or isinstance(self.candidates, str):
+            raise ValueError(f"candidates: {self.candidates!r}; choose from {', '.join(CANDIDATES)}.")
+        if self.horizon_days <= 0:
+            raise ValueError(f"horizon_days: {self.horizon_days} must be above 0.")
+        if self.gap_days < self.horizon_days:
+            raise ValueError(
+                f"gap_days: {self.gap_days} is below horizon_days ({self.horizon_days}): labels of the "
+                "training rows would reach into the test block."
+            )
+        if self.n_seeds < 1:
+            raise ValueError(f"n_seeds: {self.n_seeds} must be at least 1.")
+
+    def _target(self, frame: pd.DataFrame, y: Any) -> Vector:
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
+            )
+        labels = column_or_1d(y, warn=True)
+        check_consistent_length(frame, labels)
+        check_classification_targets(labels)
+        kind = type_of_target(labels, input_name="y", raise_unknown=True)
+        if kind != "binary":
+            raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
+        self.classes_ = np.unique(labels)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y: two classes are needed, but it holds 1 class ({self.classes_[0]!r}).")
+        target: Vector = (labels == self.classes_[1]).astype(np.float64)
+        return target
+
+    def _weights(self, frame: pd.DataFrame, target: Vector, sample_weight: Any) -> Vector:
+        weight: Vector = _check_sample_weight(
+            sample_weight, frame, dtype=np.float64, ensure_non_negative=True
+        )
+        if sample_weight is not None and len(np.unique(target[weight > 0])) < 2:
+            raise ValueError("sample_weight: rows of weight above 0 hold 1 class; two classes are needed.")
+        return weight
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(1 << 30))
+
+    def _locate_offset(self, frame: pd.DataFrame) -> Offset | None:
+        if self.offset is None:
+            return None
+        position = column_position(frame, self.offset, "offset")
+        values = _finite(frame.iloc[:, position], str(self.offset))
+        known = values[~np.isnan(values)]
+        return Offset(str(self.offset), position, float(known.mean()) if len(known) else 0.0)
+
+    def _categorical(self, frame: pd.DataFrame, offset: Offset | None) -> str | Sequence[str | int]:
+        if isinstance(self.categorical, str) or offset is None or has_names(frame):
+            return self.categorical
+        # positions refer to the whole table, the encoder sees it without the offset
+        return [int(at) - (int(at) > offset.position) for at in self.categorical]
+
+    def _directions(self, frame: pd.DataFrame, encoder: FrameEncoder) -> dict[int, int]:
+        directions: dict[int, int] = {}
+        for column, direction in (self.monotone or {}).items():
+            position = column_position(frame, column, "monotone")
+            if direction not in (-1, 0, 1):
+                raise ValueError(f"monotone: {direction!r} for {column!r} is none of -1, 0, 1.")
+            if str(column) not in encoder.names:
+                continue
+            at = encoder.names.index(str(frame.columns[position]))
+            if direction and encoder.columns[at].is_level:
+                raise ValueError(f"monotone: {column!r} holds levels, which have no direction.")
+            if direction:
+                directions[at] = int(direction)
+        return directions
+
+    def _note_columns(self, frame: pd.DataFrame) -> None:
+        self.n_features_in_ = frame.shape[1]
+        if has_names(frame):
+            self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _publish(self) -> None:
+        index = pd.Index(list(self._model.products) or ["all"], name="product")
+        self.weights_ = pd.DataFrame(self._model.weights, index=index, columns=list(self._model.names))
+
+    def _prepared(self, X: Any, product: Any) -> tuple[FittedBlend, FloatMatrix, Vector, IntVector]:
+        check_is_fitted(self)
+        model = self._model
+        frame = align_columns(
+            to_frame(X, type(self).__name__),
+            getattr(self, "feature_names_in_", None),
+            self.n_features_in_,
+            type(self).__name__,
+        )
+        if model.products and product is None:
+            raise ValueError(
+                "product: the classifier was fitted with products, so predicting needs them too."
+            )
+        codes = product_codes(product if model.products else None, model.products, len(frame))
+        matrix = model.encoder.encode(_without(frame, model.offset))
+        return model, matrix, _offset_values(frame, model.offset), codes
+
+
+def _without(frame: pd.DataFrame, offset: Offset | None) -> pd.DataFrame:
+    if offset is None:
+        return frame
+    if frame.shape[1] == 1:
+        raise ValueError(f"offset: {offset.column!r} is the only column of X; nothing is left to learn from.")
+    return frame.drop(columns=frame.columns[offset.position])
+
+
+def _offset_values(frame: pd.DataFrame, offset: Offset | None) -> Vector:
+    if offset is None:
+        return np.zeros(len(frame))
+    values = _finite(frame.iloc[:, offset.position], offset.column)
+    return np.where(np.isnan(values), offset.missing, values)
+
+
+def _finite(values: pd.Series[Any], name: str) -> Vector:
+    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isinf(numbers).any():
+        raise ValueError(f"offset: column {name!r} holds infinity. Log-odds of a rate of 0 or 1 have no end.")
+    return numbers

@@ -1,0 +1,274 @@
+"""A fitted blend: everything that is needed to score, and nothing that needs the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+from product_affinity.models.calibration import Sigmoid, product_values, recency_intercept, shorter_horizon
+from product_affinity.models.encoding import FloatMatrix, FrameEncoder, IntVector
+from product_affinity.models.logistic import Matrix, Vector
+from product_affinity.models.ridge import RidgeModel
+from product_affinity.models.trees import mean_contributions, mean_log_odds
+
+
+@dataclass(frozen=True)
+class Head:
+    """Boosters of one product.
+
+    Parameters
+    ----------
+    base : float
+        Log-odds from which the boosters start.
+    boosters : tuple of lightgbm.Booster
+        One per seed.
+
+    """
+
+    base: float
+    boosters: tuple[lgb.Booster, ...]
+
+
+@dataclass(frozen=True)
+class Offset:
+    """The column of base-rate log-odds.
+
+    Parameters
+    ----------
+    column : str
+        Its name, or position as text.
+    position : int
+        Its position at fit.
+    missing : float
+        Log-odds used where it is missing: the training mean.
+
+    """
+
+    column: str
+    position: int
+    missing: float
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The fitted candidates before calibration.
+
+    Parameters
+    ----------
+    base : float
+        Log-odds from which the pooled boosters start.
+    pooled : tuple of lightgbm.Booster
+        One per seed; empty where only the ridge was fitted.
+    heads : mapping of product code to Head
+        Products with events enough for boosters of their own.
+    ridge : RidgeModel or None
+        The linear candidate.
+
+    """
+
+    base: float
+    pooled: tuple[lgb.Booster, ...]
+    heads: Mapping[int, Head]
+    ridge: RidgeModel | None
+
+    def log_odds(self, name: str, matrix: FloatMatrix, codes: IntVector, threads: int) -> Vector:
+        """Uncalibrated log-odds of one candidate without offset, for each row.
+
+        Products without a head fall back to the pooled boosters, then to the ridge.
+        """
+        if name == "ridge" and self.ridge is not None:
+            return self.ridge.log_odds(matrix, codes)
+        if name == "heads":
+            return self._head_log_odds(matrix, codes, threads)
+        return self.base + mean_log_odds(self.pooled, matrix, threads)
+
+    def _head_log_odds(self, matrix: FloatMatrix, codes: IntVector, threads: int) -> Vector:
+        out = np.empty(len(matrix))
+        served = np.zeros(len(matrix), dtype=bool)
+        for code in np.unique(codes):
+            head = self.heads.get(int(code))
+            if head is not None:
+                at = np.flatnonzero(codes == code)
+                served[at] = True
+                out[at] = head.base + mean_log_odds(head.boosters, matrix[at], threads)
+        rest = np.flatnonzero(~served)
+        if len(rest):
+            out[rest] = self._fallback(matrix[rest], codes[rest], threads)
+        return out
+
+    def _fallback(self, matrix: FloatMatrix, codes: IntVector, threads: int) -> Vector:
+        if self.pooled:
+            return self.log_odds("pooled", matrix, codes, threads)
+        if self.ridge is not None:
+            return self.ridge.log_odds(matrix, codes)
+        return np.full(len(matrix), self.base)
+
+    def contributions(self, name: str, matrix: FloatMatrix, codes: IntVector) -> tuple[Matrix, Vector]:
+        """Additive parts per matrix column and the constant of each row, for one candidate."""
+        if name == "ridge" and self.ridge is not None:
+            return self.ridge.contributions(matrix, codes)
+        parts = np.zeros(matrix.shape)
+        constant = np.full(len(matrix), self.base)
+        for code in np.unique(codes):
+            at = np.flatnonzero(codes == code)
+            head = self.heads.get(int(code)) if name == "heads" else None
+            boosters, base = (head.boosters, head.base) if head else (self.pooled, self.base)
+            if boosters:
+                shap = mean_contributions(boosters, matrix[at])
+                parts[at], constant[at] = shap[:, :-1], base + shap[:, -1]
+            elif self.ridge is not None:
+                parts[at], constant[at] = self.ridge.contributions(matrix[at], codes[at])
+        return parts, constant
+
+
+@dataclass(frozen=True)
+class FittedBlend:
+    """Candidates, their calibration, blend weights and the calibration of the blend.
+
+    Parameters
+    ----------
+    encoder : FrameEncoder
+        From the input table to a matrix.
+    offset : Offset or None
+        The column of base-rate log-odds.
+    products : tuple
+        Product of each code; empty where fitted without product.
+    names : tuple of str
+        Candidates in order.
+    candidates : Candidates
+        The fitted candidates.
+    sigmoids : tuple of Sigmoid
+        Calibration of each candidate.
+    weights : ndarray of shape (products or 1, candidates)
+        Rows sum to 1.
+    unseen : ndarray of shape (candidates,)
+        Weights of products that the fit has not seen.
+    blended : Sigmoid
+        Calibration of the blend.
+    recency : float
+        Common recency intercept, 0 until recalibrated.
+    recent : tuple of float
+        Recency intercepts per product, on top of the common one.
+
+    """
+
+    encoder: FrameEncoder
+    offset: Offset | None
+    products: tuple[str | int, ...]
+    names: tuple[str, ...]
+    candidates: Candidates
+    sigmoids: tuple[Sigmoid, ...]
+    weights: npt.NDArray[np.float64]
+    unseen: npt.NDArray[np.float64]
+    blended: Sigmoid
+    recency: float = 0.0
+    recent: tuple[float, ...] = ()
+
+    def candidate_log_odds(
+        self, name: str, matrix: FloatMatrix, offset: Vector, codes: IntVector, threads: int
+    ) -> Vector:
+        """Calibrated log-odds of one candidate, before the recency intercept."""
+        raw = offset + self.candidates.log_odds(name, matrix, codes, threads)
+        return self.sigmoids[self.names.index(name)].apply(raw, codes)
+
+    def row_weights(self, codes: IntVector) -> npt.NDArray[np.float64]:
+        """Blend weights of each row's product."""
+        return np.asarray(np.vstack([self.weights, self.unseen])[codes], dtype=np.float64)
+
+    def recency_of(self, codes: IntVector) -> Vector:
+        """Recency intercept of each row."""
+        return self.recency + product_values(self.recent, codes)
+
+    def log_odds(self, matrix: FloatMatrix, offset: Vector, codes: IntVector, threads: int) -> Vector:
+        """Published log-odds of each row."""
+        weights = self.row_weights(codes)
+        total = np.zeros(len(matrix))
+        for at, name in enumerate(self.names):
+            used = np.flatnonzero(weights[:, at] > 0)
+            if len(used) == len(matrix):
+                total += weights[:, at] * self.candidate_log_odds(name, matrix, offset, codes, threads)
+            elif len(used):
+                part = self.candidate_log_odds(name, matrix[used], offset[used], codes[used], threads)
+                total[used] += weights[used, at] * part
+        seen = codes >= 0
+        return np.where(seen, self.blended.apply(total, codes), total) + self.recency_of(codes)
+
+    def contributions(self, matrix: FloatMatrix, offset: Vector, codes: IntVector) -> tuple[Matrix, Vector]:
+        """Additive parts of the published log-odds per matrix column, and each row's baseline.
+
+        The offset counts as baseline here; its own column is the caller's matter.
+        """
+        weights = self.row_weights(codes)
+        slope = np.where(codes >= 0, self.blended.slope, 1.0)
+        parts = np.zeros(matrix.shape)
+        baseline = np.where(codes >= 0, self.blended.constant(codes), 0.0) + self.recency_of(codes)
+        for at, (name, sigmoid) in enumerate(zip(self.names, self.sigmoids, strict=True)):
+            own, constant = self.candidates.contributions(name, matrix, codes)
+            factor = slope * weights[:, at]
+            parts += (factor * sigmoid.slope)[:, None] * own
+            baseline += factor * (sigmoid.constant(codes) + sigmoid.slope * (constant + offset))
+        return parts, baseline
+
+    def offset_slope(self, codes: IntVector) -> Vector:
+        """Log-odds per unit of the offset column."""
+        slopes = np.array([sigmoid.slope for sigmoid in self.sigmoids])
+        own: Vector = self.row_weights(codes) @ slopes
+        return np.where(codes >= 0, self.blended.slope, 1.0) * own
+
+    def recalibrated(
+        self, log_odds: Vector, target: Vector, weight: Vector, codes: IntVector, share: float
+    ) -> FittedBlend:
+        """The same blend with new recency intercepts.
+
+        Parameters
+        ----------
+        log_odds : ndarray of shape (n,)
+            Published log-odds of recent rows, from this blend.
+        target, weight : ndarray of shape (n,)
+            Adoption within the short horizon, and weights.
+        codes : ndarray of int
+            Product codes.
+        share : float
+            Short horizon ÷ horizon, in (0, 1].
+
+        """
+        plain = log_odds - self.recency_of(codes)
+        common = recency_intercept(plain, target, weight, share)
+        moved = shorter_horizon(plain + common, share)
+        variance = self.products_spread(target, moved, weight, codes)
+        intercepts = tuple(
+            recent_deviation(target[at], moved[at], weight[at], variance)
+            for at in (np.flatnonzero(codes == code) for code in range(len(self.products)))
+        )
+        return replace(self, recency=common, recent=intercepts if len(self.products) > 1 else ())
+
+    def products_spread(self, target: Vector, expected: Vector, weight: Vector, codes: IntVector) -> float:
+        """Between-product variance of log(observed ÷ expected), by the method of moments, ≥ 0."""
+        surplus, sizes = [], []
+        for code in range(len(self.products)):
+            at = np.flatnonzero(codes == code)
+            size = float(weight[at] @ expected[at])
+            if size > 0:
+                surplus.append(((float(weight[at] @ target[at]) - size) / size) ** 2 - 1 / size)
+                sizes.append(size)
+        return max(0.0, float(np.average(surplus, weights=sizes))) if sizes else 0.0
+
+
+def recent_deviation(target: Vector, expected: Vector, weight: Vector, variance: float) -> float:
+    """Shrunk log(observed ÷ expected) of one product: a Gamma-Poisson posterior mean.
+
+    Examples
+    --------
+    >>> recent_deviation(np.ones(4), np.full(4, 0.5), np.ones(4), variance=0.5)  # (4 + 2) / (2 + 2)
+    0.4054651081081644
+
+    """
+    if variance <= 0:
+        return 0.0
+    strength = 1.0 / variance
+    observed, size = float(weight @ target), float(weight @ expected)
+    return float(np.log((observed + strength) / (size + strength)))

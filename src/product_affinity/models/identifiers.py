@@ -1,0 +1,103 @@
+"""Products, accounts and as-of dates of rows, as integer codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from product_affinity.models.encoding import IntVector
+
+_EPOCH = pd.Timestamp("1970-01-01")
+
+
+def known_products(product: Any, row_count: int) -> tuple[str | int, ...]:
+    """Distinct products in order; empty without products.
+
+    Raises
+    ------
+    ValueError
+        If a product is missing, or neither text nor a whole number.
+
+    Examples
+    --------
+    >>> known_products(["crm", "billing", "crm"], 3)
+    ('billing', 'crm')
+
+    """
+    if product is None:
+        return ()
+    distinct = pd.unique(_column(product, "product", row_count))
+    names = [_product_name(value) for value in distinct]
+    if len({type(name) for name in names}) > 1:
+        raise ValueError("product: some products are text and some are numbers. Use one of both.")
+    return tuple(sorted(names))
+
+
+def product_codes(product: Any, products: tuple[str | int, ...], row_count: int) -> IntVector:
+    """Position of each row's product in ``products``; -1 for an unseen one, 0 without products.
+
+    Examples
+    --------
+    >>> product_codes(["crm", "new"], ("billing", "crm"), 2)
+    array([ 1, -1])
+
+    """
+    if product is None:
+        return np.zeros(row_count, dtype=np.int64)
+    codes, distinct = pd.factorize(_column(product, "product", row_count))
+    position = {name: at for at, name in enumerate(products)}
+    lookup = np.array([position.get(_product_name(value), -1) for value in distinct], dtype=np.int64)
+    return np.asarray(lookup[codes], dtype=np.int64)
+
+
+def account_codes(account: Any, row_count: int) -> IntVector:
+    """Integer code of each row's account, in order of the account's text."""
+    text = _column(account, "account", row_count).astype(str)
+    codes: IntVector = np.unique(text.to_numpy(dtype=str), return_inverse=True)[1]
+    return codes
+
+
+def as_of_days(as_of: Any, row_count: int) -> IntVector:
+    """Day number of each row's as-of date; numbers count as days already.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing or is no date.
+
+    Examples
+    --------
+    >>> as_of_days(["1970-01-02", "1970-02-01"], 2)
+    array([ 1, 31])
+
+    """
+    column = _column(as_of, "as_of", row_count)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        days: IntVector = np.floor(column.to_numpy(dtype=np.float64)).astype(np.int64)
+        return days
+    try:
+        dates = pd.to_datetime(column)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"as_of: a value is no date ({error}). Pass dates or day numbers.") from None
+    if dates.dt.tz is not None:
+        dates = dates.dt.tz_localize(None)
+    return np.asarray((dates - _EPOCH) // pd.Timedelta(days=1), dtype=np.int64)
+
+
+def _column(values: Any, argument: str, row_count: int) -> pd.Series[Any]:
+    column = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values))
+    if len(column) != row_count:
+        raise ValueError(f"{argument}: {len(column)} values for {row_count} rows of X.")
+    if column.isna().any():
+        raise ValueError(f"{argument}: row {int(np.argmax(column.isna()))} is missing. Fill or drop it.")
+    return column
+
+
+def _product_name(value: object) -> str | int:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise ValueError(f"product: {value!r} is neither text nor a whole number.")

@@ -1,0 +1,109 @@
+"""Decide what happens to every pair, in the field's order of precedence; nothing disappears.
+
+Order: do not contact → in flight → gates of the playbook → value floor → one product an account → capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from product_affinity.project.playbook import DO_NOT_CONTACT, IN_FLIGHT, Gate
+from product_affinity.rules import GateAnswers, answer_gate
+from product_affinity.value import fill_capacity
+
+DISPOSITIONS = ("listed", "in_flight", "watchlist", "other_play", "below_value", "beyond_capacity")
+_HELD_TEXTS = ("disposition", "first_gate", "evidence", "unblocked_by")
+
+
+def decide(
+    pairs: pd.DataFrame, gates: Sequence[Gate], *, tables: Collection[str], plays_per_owner: int
+) -> pd.DataFrame:
+    """Add the disposition of every white-space and in-pipeline pair.
+
+    Parameters
+    ----------
+    pairs : account_id, product_id, status (white_space or in_pipeline), value_usd, owner_key, do_not_contact and
+        the feature columns the gates name.
+    gates : the playbook's gates in their order.
+    tables : source tables the company has; a gate on an absent table cautions instead of blocking.
+    plays_per_owner : slots an owner has; open opportunities use them first.
+
+    Returns
+    -------
+    DataFrame
+        `pairs` with disposition (one of `DISPOSITIONS`), first_gate, evidence, unblocked_by (null unless on the
+        watchlist) and confirm_first (what could not be checked, else null).
+    """
+    decided = _hold_back(pairs, gates, tables)
+    open_rows = decided["disposition"].isna()
+    decided.loc[open_rows & ~(decided["value_usd"] > 0), "disposition"] = "below_value"
+
+    contenders = decided[decided["disposition"].isna()].sort_values(
+        ["account_id", "value_usd", "product_id"], ascending=[True, False, True], kind="stable"
+    )
+    is_best = ~contenders.duplicated("account_id")
+    decided.loc[contenders.index[~is_best], "disposition"] = "other_play"
+
+    best = contenders[is_best]
+    in_flight = decided[decided["disposition"].eq("in_flight")].drop_duplicates("account_id")
+    used = in_flight["owner_key"].value_counts()
+    owners = pd.Index(decided["owner_key"].unique())
+    slots = (plays_per_owner - used.reindex(owners).fillna(0)).clip(lower=0)
+    is_listed = fill_capacity(best, slots=slots)
+    decided.loc[best.index[is_listed], "disposition"] = "listed"
+    decided.loc[best.index[~is_listed], "disposition"] = "beyond_capacity"
+    return decided
+
+
+def _hold_back(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[str]) -> pd.DataFrame:
+    """Apply what blocks a whole account; the first blocking reason stays with the row."""
+    nothing = pd.Series(None, index=pairs.index, dtype="str")
+    held = pairs.assign(**dict.fromkeys((*_HELD_TEXTS, "confirm_first"), nothing))
+    marked = held["do_not_contact"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    _block(held, marked, DO_NOT_CONTACT, lambda rows: "account is marked do not contact", "the mark in the CRM is removed")
+    in_pipeline = held["status"].eq("in_pipeline")
+    held.loc[held["disposition"].isna() & in_pipeline, "disposition"] = "in_flight"
+    busy = held.loc[in_pipeline].groupby("account_id")["product_id"].agg(lambda ids: ", ".join(sorted(ids)))
+    open_on = held["account_id"].map(busy).astype("str")
+    _block(
+        held,
+        open_on.notna().to_numpy(),
+        IN_FLIGHT,
+        lambda rows: "open opportunity on " + open_on[rows],
+        "the opportunity closes, won or lost",
+    )
+    for gate in gates:
+        answers = answer_gate(gate, held)
+        if gate.table in tables:
+            _block(held, answers.fails | answers.unknown, gate.code, _words(gate, answers), gate.unblocked_by)
+        else:
+            free = held["disposition"].isna()
+            so_far = held["confirm_first"].str.cat(["; "] * len(held)).fillna("")
+            held.loc[free, "confirm_first"] = so_far[free] + gate.title
+    return held
+
+
+def _words(gate: Gate, answers: GateAnswers) -> Callable[[pd.Series], list[str]]:
+    def words(rows: pd.Series) -> list[str]:
+        chosen = zip(answers.value[rows], answers.unknown[rows], strict=True)
+        return [
+            f"{gate.title}: unknown" if unknown else gate.evidence.format(value=value) for value, unknown in chosen
+        ]
+
+    return words
+
+
+def _block(
+    held: pd.DataFrame,
+    blocks: np.ndarray,
+    code: str,
+    evidence: Callable[[pd.Series], str | list[str] | pd.Series],
+    unblocked_by: str,
+) -> None:
+    """Put the rows that are still free on the watchlist; evidence is put into words for those rows only."""
+    rows = held["disposition"].isna() & blocks
+    held.loc[rows, "evidence"] = evidence(rows)
+    held.loc[rows, ["disposition", "first_gate", "unblocked_by"]] = ["watchlist", code, unblocked_by]

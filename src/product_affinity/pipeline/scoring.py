@@ -1,0 +1,117 @@
+"""The middle of a scoring run: propensity, value, reasons and the status of every account × product."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from product_affinity.errors import BundleError
+from product_affinity.explain import reasons_for
+from product_affinity.lists import owner_key
+from product_affinity.models.assembly import model_frame
+from product_affinity.pipeline.prepare import Prepared
+from product_affinity.pipeline.table import PairTable
+from product_affinity.project import Project
+from product_affinity.schema.lists import SCORE_COLUMNS
+from product_affinity.scoring import score_pairs
+
+if TYPE_CHECKING:
+    from product_affinity.registry.bundle import Bundle
+
+
+def check_families(bundle: Bundle, project: Project) -> None:
+    """Refuse to score with features that are no longer defined as they were in training.
+
+    Raises
+    ------
+    BundleError : a family was edited, added or removed since; the message names it.
+    """
+    now = {family.family: family.fingerprint for family in project.families}
+    trained = dict(bundle.manifest.families)
+    changed = sorted(name for name in now.keys() | trained.keys() if now.get(name) != trained.get(name))
+    if changed:
+        raise BundleError(
+            f"features/{changed[0]}.yml: not as it was when champion {bundle.version} was trained. "
+            "Run `affinity train` and `affinity promote`, or restore the file."
+        )
+
+
+def value_pairs(table: PairTable, bundle: Bundle, project: Project) -> pd.DataFrame:
+    """Add propensities, value and owner to the white-space and in-pipeline pairs.
+
+    ``value_usd = propensity × expected_arr_usd − play_cost_usd``; a pair without any known price has no value
+    and cannot be listed.
+    """
+    rows = table.rows
+    scores = score_pairs(
+        bundle.classifiers,
+        model_frame(rows, table.columns),
+        rows["product_id"],
+        horizon_days=project.settings.time.horizon_days,
+    )
+    cost = project.settings.capacity.play_cost_usd
+    return rows.assign(
+        **{name: scores[name] for name in scores},
+        value_usd=scores["propensity"] * rows["expected_arr_usd"] - cost,
+        owner_key=rows["owner_id"].map(owner_key, na_action=None).astype("str"),
+    )
+
+
+def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
+    """Build `scores.parquet`: every account × product, customers or not, owned or not.
+
+    `rank` is within the product among scored pairs, 1 = most likely; ties go by account_id.
+    """
+    keys = ["account_id", "product_id"]
+    accounts = prepared.facts.connection.execute(
+        "select distinct account_id from facts.accounts where _event_on < $as_of and _known_on < $as_of",
+        {"as_of": prepared.as_of},
+    ).df()
+    products = pd.DataFrame({"product_id": prepared.project.catalog.product_ids}, dtype="str")
+    grid = accounts.merge(products, how="cross")
+    scores = grid.merge(table.pairs[[*keys, "status", "is_winback"]], on=keys, how="left", validate="1:1")
+    # an account without a running subscription is no customer: nothing can be cross-sold to it
+    scores["status"] = scores["status"].fillna("not_eligible")
+    scored = [c for c in SCORE_COLUMNS if c in decided and c not in (*keys, "status", "as_of")]
+    scores = scores.merge(decided[[*keys, *scored]], on=keys, how="left", validate="1:1")
+    scores["as_of"] = pd.Timestamp(prepared.as_of).date()
+    scores["winback"] = scores["is_winback"].astype("boolean").fillna(False).astype(bool)
+    scores["launch_estimate"] = scores["product_id"].isin(bundle.manifest.launch_estimates)
+    scores["model_version"] = bundle.version
+    ordered = scores.sort_values(
+        ["product_id", "propensity", "account_id"], ascending=[True, False, True], kind="stable"
+    )
+    rank = ordered.groupby("product_id").cumcount() + 1
+    scores["rank"] = rank.reindex(scores.index).astype("Int64").mask(scores["propensity"].isna())
+    return scores.sort_values(keys, kind="stable", ignore_index=True)[list(SCORE_COLUMNS)]
+
+
+def explain_listed(decided: pd.DataFrame, table: PairTable, bundle: Bundle, project: Project) -> pd.DataFrame:
+    """Add what a reader needs to the listed rows: names, owned products, base rate, reasons and caution."""
+    listed = decided[decided["disposition"].eq("listed")].reset_index(drop=True)
+    names = {product.product_id: product.name for product in project.catalog}
+    features = model_frame(listed, table.columns)
+    classifier = bundle.classifiers[project.settings.time.horizon_days]
+    average = pd.DataFrame.from_dict(bundle.manifest.average_contributions, orient="index")
+    if listed.empty:
+        contributions = pd.DataFrame(columns=features.columns, dtype=float)
+    else:
+        contributions = classifier.contributions(features, product=listed["product_id"])
+    reasons = reasons_for(contributions, average, listed, table.columns, listed["product_id"], names)
+    reasons["caution"] = _with_confirmation(reasons["caution"], listed["confirm_first"])
+    owned = table.pairs[table.pairs["status"].eq("owned")]
+    owned_names = owned["product_id"].map(names).groupby(owned["account_id"]).agg(lambda known: ", ".join(known))
+    return listed.assign(
+        account_name=listed["name"],
+        product_name=listed["product_id"].map(names),
+        owned_products=listed["account_id"].map(owned_names),
+        base_rate=listed["product_id"].map(bundle.manifest.base_rates),
+        **{name: reasons[name] for name in reasons},
+    )
+
+
+def _with_confirmation(caution: pd.Series, confirm_first: pd.Series) -> pd.Series:
+    """Put what could not be checked in front of the caution."""
+    confirm = "confirm first: " + confirm_first
+    return confirm.str.cat(caution, sep="; ").fillna(confirm).fillna(caution)

@@ -1,0 +1,88 @@
+"""The table models learn from and score: pairs with their status, value and features."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from product_affinity.features import assemble, build_features
+from product_affinity.labels import label_adoption
+from product_affinity.pipeline.prepare import Prepared, Progress
+from product_affinity.project.families import FeatureColumn, feature_columns
+from product_affinity.spine import build_pairs, build_spine, training_as_ofs
+from product_affinity.spine.pairs import SCORED
+from product_affinity.value import expected_arr
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Pairs at one or more as-of dates.
+
+    Attributes
+    ----------
+    spine : active customers, one row an account and date.
+    pairs : every account × product with its status.
+    rows : the white-space and in-pipeline pairs with account attributes, expected_arr_usd and features.
+    columns : the feature columns of `rows`.
+    """
+
+    spine: pd.DataFrame
+    pairs: pd.DataFrame
+    rows: pd.DataFrame
+    columns: tuple[FeatureColumn, ...]
+
+
+ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "name")
+
+
+def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Progress) -> PairTable:
+    """Build spine, pairs and features at the given dates."""
+    project, facts = prepared.project, prepared.facts
+    progress(f"building spine and features at {len(as_ofs)} as-of dates")
+    spine = build_spine(facts, project.settings.segments, as_ofs)
+    pairs = build_pairs(facts, project.catalog, project.model_spec, spine)
+    scored = pairs[pairs["status"].isin(SCORED)].reset_index(drop=True)
+    rows = scored.merge(
+        spine[["account_id", "as_of", *ATTRIBUTES]], on=["account_id", "as_of"], how="left", validate="m:1"
+    )
+    rows["expected_arr_usd"] = expected_arr(facts, project.catalog, rows)
+    tables = build_features(facts, project.catalog, project.families, spine, pairs)
+    return PairTable(spine, pairs, assemble(rows, tables), feature_columns(project.families))
+
+
+def build_training_table(prepared: Prepared, *, progress: Progress) -> PairTable:
+    """Build the table at every training date; `adopted` is missing where the horizon is still open."""
+    time = prepared.project.settings.time
+    table = build_table(prepared, training_as_ofs(time, _first_day(prepared), prepared.as_of), progress=progress)
+    for days in dict.fromkeys((time.horizon_days, *time.more_horizons_days, RECENT_HORIZON_DAYS)):
+        table.rows[label_column(days)] = label_adoption(
+            prepared.facts,
+            table.rows,
+            horizon_days=days,
+            maturity_days=time.maturity_days,
+            observed_until=prepared.as_of,
+        )
+    table.rows["adopted"] = table.rows[label_column(time.horizon_days)]
+    return table
+
+
+RECENT_HORIZON_DAYS = 30
+
+
+def label_column(horizon_days: int) -> str:
+    """Name of the label of one horizon.
+
+    >>> label_column(90)
+    'adopted_90d'
+    """
+    return f"adopted_{horizon_days}d"
+
+
+def _first_day(prepared: Prepared) -> dt.date:
+    """First day of the history: of the usage feed where there is one, since subscriptions reach back further."""
+    table, day = ("usage", "date") if prepared.facts.has("usage") else ("subscriptions", "start_on")
+    found = prepared.facts.connection.execute(f"select min({day}) as first_day from facts.{table}").df()["first_day"]
+    return prepared.as_of if found.isna().all() else found[0].date()

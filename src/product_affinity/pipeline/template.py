@@ -1,0 +1,42 @@
+"""The files a new project starts from: the ones at the top of this repository, shipped inside the wheel."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import product_affinity
+from product_affinity.errors import UsageError
+
+FOLDERS = ("features", "models", "playbook")
+CLONE_DATA, PROJECT_DATA = 'path = "var/demo/data"', 'path = "data"'
+
+
+def template_folder() -> Path:
+    """Return the folder that holds affinity.toml, features/, models/ and playbook/ to copy from.
+
+    An installed wheel carries them beside the package; in a clone they are the clone's own.
+    """
+    package = Path(product_affinity.__file__).parent
+    shipped = package / "template"
+    return shipped if shipped.exists() else package.parent.parent
+
+
+def copy_template(folder: Path) -> None:
+    """Make a new project folder.
+
+    Raises
+    ------
+    UsageError : the folder already holds a project.
+    """
+    if (folder / "affinity.toml").exists():
+        raise UsageError(f"{folder}/affinity.toml exists: choose a new folder, or edit this project")
+    source = template_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = (source / "affinity.toml").read_text("utf-8")
+    if settings.count(CLONE_DATA) != 1:
+        raise UsageError(f"{source}/affinity.toml: expected the line {CLONE_DATA} once; restore it to make projects")
+    for name in FOLDERS:
+        shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
+    # A clone looks at its own demo company; a project elsewhere has its data beside its settings.
+    (folder / "affinity.toml").write_text(settings.replace(CLONE_DATA, PROJECT_DATA), "utf-8")

@@ -1,0 +1,46 @@
+"""Score pairs with a bundle's classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from product_affinity.models import PropensityClassifier
+
+PUBLISHED_HORIZONS = (30, 90, 180)
+
+
+def score_pairs(
+    classifiers: Mapping[int, PropensityClassifier], features: pd.DataFrame, product: pd.Series, *, horizon_days: int
+) -> pd.DataFrame:
+    """Score rows with every horizon's classifier and make the horizons coherent.
+
+    Published ``p30 = min(p30, p90)`` and ``p180 = max(p180, p90)``: an adoption within 30 days is one within 90.
+
+    Parameters
+    ----------
+    classifiers : fitted classifier by horizon in days; must hold `horizon_days`.
+    features : the classifier's input columns, one row a pair.
+    product : product_id of each row.
+    horizon_days : the project's main horizon, published as `propensity`.
+
+    Returns
+    -------
+    DataFrame
+        propensity, propensity_30d, propensity_90d, propensity_180d in 0–1 (missing where that horizon has no
+        classifier), index of `features`.
+    """
+    columns = {
+        days: classifier.predict_proba(features, product=product)[:, 1] for days, classifier in classifiers.items()
+    }
+    scores = pd.DataFrame({"propensity": columns[horizon_days]}, index=features.index)
+    for days in PUBLISHED_HORIZONS:
+        scores[f"propensity_{days}d"] = columns.get(days, np.full(len(features), np.nan))
+    if 90 in columns:
+        scores["propensity_30d"] = scores[["propensity_30d", "propensity_90d"]].min(axis=1, skipna=False)
+        scores["propensity_180d"] = scores[["propensity_180d", "propensity_90d"]].max(axis=1, skipna=False)
+    return scores

@@ -1,0 +1,163 @@
+"""Map raw tables and columns to ours, as `[sources.tables.X]` of `affinity.toml` says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from product_affinity.errors import ContractError, UsageError, closest, did_you_mean
+from product_affinity.project.settings import TableSettings
+from product_affinity.schema import TABLES, Table
+from product_affinity.sources.csv_files import engine_message, quote_name
+from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv
+
+# Where a table takes extra columns, only a near miss of one of our names is a typo.
+TYPO_SIMILARITY = 0.8
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One of our tables as the source delivers it, untyped.
+
+    Attributes
+    ----------
+    name : our name of the table.
+    origin : the file or query it comes from, shown in messages.
+    relation : SQL relation of `_row` (1-based) and the raw columns.
+    columns : our column name to the raw column name, for every column of ours that is there.
+    types : raw column name to the engine's type.
+    numbered : whether `_row` is the row's number in the source; a query's rows are numbered in sorted order.
+    inputs : names of the raw tables it was made from.
+    """
+
+    name: str
+    origin: str
+    relation: str
+    columns: Mapping[str, str]
+    types: Mapping[str, str]
+    numbered: bool
+    inputs: tuple[str, ...]
+
+
+def map_tables(raw: RawTables, settings: Mapping[str, TableSettings]) -> dict[str, SourceTable]:
+    """Find the source of each of our tables; tables without one are left out.
+
+    Raises
+    ------
+    UsageError : every table or column named in the settings that does not exist, with the closest that does.
+    ContractError : a required table has no source, or a query fails.
+    """
+    faults: list[str] = []
+    found: dict[str, SourceTable] = {}
+    for name, table in TABLES.items():
+        wanted = settings.get(name, TableSettings())
+        source = (
+            _from_query(raw, name, wanted.query) if wanted.query else _from_raw(raw, name, wanted, faults)
+        )
+        if source is not None:
+            columns = _map_columns(table, source, wanted.columns, faults)
+            found[name] = SourceTable(**{**vars(source), "columns": columns})
+    if faults:
+        raise UsageError("\n".join(faults))
+    _check_required(raw, found)
+    return found
+
+
+def unused_tables(raw: RawTables, found: Mapping[str, SourceTable]) -> tuple[str, ...]:
+    """Names of raw tables that nothing reads, in order."""
+    used = {name for source in found.values() for name in source.inputs}
+    return tuple(sorted(set(raw.tables) - used))
+
+
+def _check_required(raw: RawTables, found: Mapping[str, SourceTable]) -> None:
+    lines = []
+    for name, table in TABLES.items():
+        if table.required and name not in found:
+            near = closest(name, raw.tables)
+            present = f"closest present: {raw.tables[near].origin}" if near else _present(raw)
+            lines.append(
+                f"{name}: required table missing in {raw.place} ({present}). "
+                f"Name its source under [sources.tables.{name}] in affinity.toml."
+            )
+    if lines:
+        raise ContractError("\n".join(lines))
+
+
+def _present(raw: RawTables) -> str:
+    return (
+        f"present: {', '.join(sorted(raw.tables))}" if raw.tables else "no CSV, Parquet or table there at all"
+    )
+
+
+def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str]) -> SourceTable | None:
+    raw_name = wanted.name or name
+    table = raw.tables.get(raw_name)
+    if table is None:
+        if wanted.name:
+            hint = did_you_mean(wanted.name, raw.tables) if raw.tables else ""
+            faults.append(
+                f"affinity.toml: sources.tables.{name}.name: no table {wanted.name} in {raw.place}{hint}"
+            )
+        return None
+    if "_row" in map(str.lower, table.types):
+        raise ContractError(f"{table.origin}: column name _row is reserved for row numbers; rename it")
+    if table.numbered is None:
+        relation = _load_sorted(raw.connection, name, f"select * from {table.relation}")
+        return SourceTable(name, table.origin, relation, {}, table.types, False, (raw_name,))
+    if table.origin.lower().endswith(CSV):
+        load_csv(raw.connection, table)
+    return SourceTable(name, table.origin, table.numbered, {}, table.types, True, (raw_name,))
+
+
+def _from_query(raw: RawTables, name: str, query: str) -> SourceTable:
+    """Run a query of the settings; its result is sorted by all columns so that row order cannot matter."""
+    place = f"affinity.toml: sources.tables.{name}.query"
+    try:
+        statements = raw.connection.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UsageError(f"{place}: must be one select statement")
+        relation = _load_sorted(raw.connection, name, f"select * from (\n{query.strip().rstrip(';')}\n)")
+        described = raw.connection.execute(f"describe select * from {relation}").fetchall()
+    except duckdb.Error as error:
+        raise ContractError(f"{place}: {engine_message(error)}") from None
+    types = {str(row[0]): str(row[1]) for row in described}
+    del types["_row"]
+    if "_row_1" in types:
+        raise UsageError(f"{place}: column name _row is reserved for row numbers; rename it")
+    words = set(re.findall(r"\w+", query.lower()))
+    inputs = tuple(other for other in raw.tables if set(re.findall(r"\w+", other.lower())) <= words)
+    return SourceTable(name, f"query of {name}", relation, {}, types, False, inputs)
+
+
+def _load_sorted(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> str:
+    loaded = f"temp.{quote_name(f'rows of {name}')}"
+    connection.execute(f"create temp table {quote_name(f'rows of {name}')} as {select} order by all")
+    return f"(select rowid + 1 as _row, * from {loaded})"
+
+
+def _map_columns(
+    table: Table, source: SourceTable, mapping: Mapping[str, str], faults: list[str]
+) -> dict[str, str]:
+    place = f"affinity.toml: sources.tables.{table.name}.columns"
+    for ours, theirs in mapping.items():
+        if theirs not in source.types:
+            faults.append(
+                f"{place}.{ours}: no column {theirs} in {source.origin}{did_you_mean(theirs, source.types)}"
+            )
+        if ours not in table.names and not _may_be_extra(table, ours):
+            faults.append(f"{place}.{ours}: {table.name} has no such column{did_you_mean(ours, table.names)}")
+    direct = {name: name for name in table.names if name in source.types and name not in mapping}
+    return {**direct, **{ours: theirs for ours, theirs in mapping.items() if theirs in source.types}}
+
+
+def _may_be_extra(table: Table, name: str) -> bool:
+    if table.extras == "none":
+        return False
+    return not difflib.get_close_matches(name.lower(), table.names, n=1, cutoff=TYPO_SIMILARITY)
+
+
+__all__ = ["RawTable", "SourceTable", "map_tables", "unused_tables"]

@@ -1,0 +1,327 @@
+"""`check_sources` on whole projects: bad input becomes a clear line or a quarantined row, never silence."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from product_affinity.contracts.facts import Facts
+from product_affinity.errors import ContractError, FreshnessError, UsageError
+from product_affinity.pipeline import check as checking
+from product_affinity.pipeline.check import CheckReport, check_sources
+from product_affinity.project import Project, load_project
+
+AS_OF = dt.date(2026, 1, 1)
+ACCOUNTS = "account_id,name\nA-1,One\nA-2,Two\nA-3,Three\n"
+SUBSCRIPTIONS = (
+    "account_id,product_id,start_on,end_on,arr_usd\nA-1,crm,2025-01-01,,100\nA-2,crm,2025-02-01,,200\n"
+)
+USAGE_HEADER = "account_id,product_id,date,events\n"
+
+
+def make(root: Path, settings: str = "", **tables: str) -> Project:
+    """Write a project whose tables are given as CSV texts; `None` leaves a table out."""
+    for folder in ("data", "models"):
+        (root / folder).mkdir(exist_ok=True)
+    products = "".join(f"  - {{product_id: {name}, name: {name}}}\n" for name in ("crm", "ads"))
+    (root / "models" / "catalog.yml").write_text(f"products:\n{products}")
+    (root / "affinity.toml").write_text(settings)
+    for name, text in {"accounts": ACCOUNTS, "subscriptions": SUBSCRIPTIONS, **tables}.items():
+        (root / "data" / f"{name}.csv").write_text(text, encoding="utf-8")
+    return load_project(root)
+
+
+def broken(project: Project, as_of: dt.date = AS_OF) -> str:
+    with pytest.raises(ContractError) as raised:
+        check_sources(project, as_of, threads=1).raise_if_broken()
+    return str(raised.value)
+
+
+def reasons(project: Project, table: str) -> list[str]:
+    return list(pd.read_parquet(project.var / "quarantine" / f"{table}.parquet")["_reason"])
+
+
+def test_good_sources_become_facts(tmp_path):
+    project = make(
+        tmp_path, '[project]\ntimezone = "Europe/Berlin"\n', usage=USAGE_HEADER + "A-1,crm,2025-12-31,4\n"
+    )
+    report = check_sources(project, AS_OF, threads=1)
+    report.raise_if_broken()
+    assert [(table.name, table.rows_in, table.used, table.quarantined) for table in report.tables] == [
+        ("accounts", 3, 3, 0),
+        ("subscriptions", 2, 2, 0),
+        ("usage", 1, 1, 0),
+    ]
+    assert "tickets" in report.absent
+    assert "usage" not in report.absent
+    facts = Facts.from_folder(project.var / "facts", timezone="Europe/Berlin")
+    assert facts.connection.execute("select sum(events) from facts.usage").fetchall() == [(4.0,)]
+    assert facts.present == {"accounts", "subscriptions", "usage"}
+
+
+def test_the_report_is_json_and_says_the_same(tmp_path):
+    report = check_sources(make(tmp_path), AS_OF, threads=1)
+    content = json.loads(json.dumps(report.to_json()))
+    assert content["tables"][1]["rows_in"] == 2
+    assert "subscriptions: used 2 of 2 rows of subscriptions.csv" in report.render()
+
+
+def test_an_empty_accounts_table_stops(tmp_path):
+    assert broken(make(tmp_path, accounts="account_id,name\n")).startswith(
+        "accounts: accounts.csv has no rows, and nothing can be done without accounts"
+    )
+
+
+def test_accounts_all_in_quarantine_stop_even_when_tolerated(tmp_path):
+    project = make(tmp_path, "[contracts]\ntolerated_share = 1.0\n", accounts="account_id,name\n,One\n")
+    assert "accounts: all 1 rows of accounts.csv are quarantined" in broken(project)
+
+
+def test_a_missing_column_and_bad_rows_elsewhere_are_told_at_once(tmp_path):
+    usage = USAGE_HEADER + "A-1,crm,yesterday,1\nA-1,crm,2025-01-01,many\n"
+    project = make(tmp_path, subscriptions="account_id,product_id,started\nA-1,crm,2025-01-01\n", usage=usage)
+    lines = broken(project).splitlines()
+    assert lines[0].startswith(
+        "subscriptions: missing column start_on in subscriptions.csv (closest present: started)"
+    )
+    assert lines[1].startswith("usage: 2 of 2 rows quarantined (100.0%, tolerated 5.0%)")
+    assert 'usage.date  1 of 2 rows not a date (ISO 8601) (first: A-1, crm, yesterday: "yesterday")' in lines
+    assert 'usage.events  1 of 2 rows not a number (first: A-1, crm, 2025-01-01: "many")' in lines
+
+
+def test_dates_in_three_formats(tmp_path):
+    dates = ["2025-03-01", "02.03.2025", "03/03/2025"]
+    usage = USAGE_HEADER + "".join(f"A-1,crm,{day},1\n" for day in dates)
+    assert "usage.date  2 of 3 rows not a date" in broken(make(tmp_path, usage=usage))
+    formats = '[sources.tables.usage]\ndate_format = ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y"]\n'
+    project = make(tmp_path, formats, usage=usage)
+    check_sources(project, AS_OF, threads=1).raise_if_broken()
+    days = pd.read_parquet(project.var / "facts" / "usage.parquet")["date"].astype(str).str[:10]
+    assert list(days) == ["2025-03-01", "2025-03-02", "2025-03-03"]
+
+
+TOLERANT = "[contracts]\ntolerated_share = 0.9\n"
+
+
+def test_bad_rows_below_the_tolerated_share_are_quarantined_and_the_run_goes_on(tmp_path):
+    lines = [
+        "A-1,crm,2025-01-01,,100",
+        "A-1,crm,2025-01-01,,100",
+        "A-2,crm,2025-02-01,2025-01-01,200",
+        "A-2,CRM,2025-02-01,,200",
+        "A-9,crm,2025-02-01,,200",
+    ]
+    project = make(tmp_path, TOLERANT, subscriptions=SUBSCRIPTIONS.splitlines()[0] + "\n" + "\n".join(lines))
+    check_sources(project, AS_OF, threads=1).raise_if_broken()
+    assert reasons(project, "subscriptions") == [
+        "duplicate of another row",
+        "end_on before start_on",
+        "product_id not in the catalogue",
+        "account_id not in accounts",
+    ]
+    quarantine = pd.read_parquet(project.var / "quarantine" / "subscriptions.parquet")
+    assert list(quarantine["_row"]) == [2, 3, 4, 5]
+    assert list(quarantine["end_on"].fillna("")) == ["", "2025-01-01", "", ""]
+
+
+def test_one_table_may_be_dirtier_than_the_others(tmp_path):
+    usage = USAGE_HEADER + "A-1,crm,2025-12-31,4\nA-1,crm,2025-12-30,-4\n"
+    assert "usage: 1 of 2 rows quarantined (50.0%, tolerated 5.0%)" in broken(make(tmp_path, usage=usage))
+    project = make(tmp_path, "[contracts.tolerated_shares]\nusage = 0.5\n", usage=usage)
+    check_sources(project, AS_OF, threads=1).raise_if_broken()
+
+
+def test_rows_of_a_quarantined_account_follow_it(tmp_path):
+    project = make(tmp_path, TOLERANT, accounts=ACCOUNTS.replace("A-2,Two", "A-2,"))
+    check_sources(project, AS_OF, threads=1).raise_if_broken()
+    assert reasons(project, "subscriptions") == ["account_id not in accounts"]
+
+
+def test_a_product_in_usage_that_is_not_in_the_catalogue(tmp_path):
+    usage = USAGE_HEADER + "A-1,crmm,2025-12-31,4\n"
+    assert 'rows not in the catalogue (first: A-1, crmm, 2025-12-31: "crmm", closest: crm)' in broken(
+        make(tmp_path, usage=usage)
+    )
+
+
+def test_future_rows_are_used_later_and_said_now(tmp_path):
+    usage = USAGE_HEADER + "A-1,crm,2025-12-31,4\nA-1,crm,2026-01-01,4\nA-2,crm,2026-02-01,4\n"
+    report = check_sources(make(tmp_path, usage=usage), AS_OF, threads=1)
+    report.raise_if_broken()
+    assert (
+        "usage: 2 of 3 rows have date on or after 2026-01-01 and are not used (first: A-1, crm, 2026-01-01)"
+        in report.render()
+    )
+    assert (
+        "on or after"
+        not in check_sources(make(tmp_path, usage=usage), dt.date(2026, 3, 1), threads=1).render()
+    )
+
+
+def test_an_as_of_date_before_all_data(tmp_path):
+    assert broken(make(tmp_path), dt.date(2025, 1, 1)) == (
+        "as-of date 2025-01-01: nothing is known yet, subscriptions begin on 2025-01-01. "
+        "Choose a later --as-of."
+    )
+    check_sources(make(tmp_path), dt.date(2025, 1, 2), threads=1).raise_if_broken()
+
+
+FRESH = "[contracts.fresh_within_days]\nusage = 7\n"
+
+
+def test_freshness_is_judged_against_the_as_of_date(tmp_path):
+    usage = USAGE_HEADER + "A-1,crm,2025-12-24,4\nA-1,crm,2026-06-01,4\n"
+    project = make(tmp_path, FRESH, usage=usage)
+    with pytest.raises(FreshnessError) as raised:
+        check_sources(project, AS_OF, threads=1).raise_if_broken()
+    assert str(raised.value).startswith(
+        "usage: newest row before 2026-01-01 is of 2025-12-24, 8 days old, wanted within 7 days"
+    )
+    check_sources(project, dt.date(2025, 12, 31), threads=1).raise_if_broken()
+
+
+def test_a_row_that_arrived_too_late_does_not_count_as_fresh(tmp_path):
+    usage = "account_id,product_id,date,known_at\nA-1,crm,2025-12-30,2026-01-05 00:00\n"
+    with pytest.raises(FreshnessError, match="usage: nothing before 2026-01-01"):
+        check_sources(make(tmp_path, FRESH, usage=usage), AS_OF, threads=1).raise_if_broken()
+
+
+def test_freshness_of_a_table_that_is_not_there_is_said(tmp_path):
+    report = check_sources(make(tmp_path, FRESH), AS_OF, threads=1)
+    report.raise_if_broken()
+    assert "usage: freshness is wanted but there is no such table" in report.render()
+
+
+def test_a_misspelt_mapping_is_a_usage_error(tmp_path):
+    project = make(tmp_path, '[sources.tables.subscriptions.columns]\nstart_on = "strt_on"\n')
+    with pytest.raises(
+        UsageError, match=r"no column strt_on in subscriptions\.csv \(did you mean start_on\?\)"
+    ):
+        check_sources(project, AS_OF, threads=1)
+
+
+def test_a_missing_required_table(tmp_path):
+    project = make(tmp_path)
+    (tmp_path / "data" / "subscriptions.csv").rename(tmp_path / "data" / "subscription.csv")
+    assert broken(project).startswith(
+        "subscriptions: required table missing in data (closest present: subscription.csv)"
+    )
+
+
+def test_raw_tables_nobody_reads_are_said(tmp_path):
+    report = check_sources(make(tmp_path, ticket="a\n1\n"), AS_OF, threads=1)
+    assert report.notes == ("not read, no table of ours and in no query: ticket",)
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_second_check_reads_its_report_and_says_the_same(tmp_path, monkeypatch):
+    usage = USAGE_HEADER + "A-1,crm,2025-12-31,4\nA-1,crm,2026-01-01,-4\nA-2,crm,2026-02-01,4\n"
+    project = make(tmp_path, TOLERANT, usage=usage)
+    first = check_sources(project, AS_OF, threads=1)
+    before = everything_in(project.var)
+    monkeypatch.setattr(checking, "_check_tables", None)  # would raise if the work were done again
+    assert check_sources(project, AS_OF, threads=1) == first
+    assert everything_in(project.var) == before
+    assert check_sources(project, dt.date(2026, 3, 1), threads=1).tables[2].notes == ()
+
+
+@pytest.mark.parametrize("change", ["data", "settings", "catalog"])
+def test_a_change_of_what_matters_checks_again(tmp_path, change):
+    first = check_sources(make(tmp_path), AS_OF, threads=1)
+    if change == "data":
+        (tmp_path / "data" / "subscriptions.csv").write_text(SUBSCRIPTIONS.replace("200", "201"))
+    if change == "settings":
+        (tmp_path / "affinity.toml").write_text("[sources.tables.subscriptions]\nlag_days = 1\n")
+    if change == "catalog":
+        path = tmp_path / "models" / "catalog.yml"
+        path.write_text(path.read_text() + "  - {product_id: new, name: New}\n")
+    assert check_sources(load_project(tmp_path), AS_OF, threads=1).fingerprint != first.fingerprint
+
+
+def test_only_the_time_of_a_file_changes_nothing(tmp_path):
+    first = check_sources(make(tmp_path), AS_OF, threads=1)
+    (tmp_path / "data" / "subscriptions.csv").touch()
+    assert check_sources(load_project(tmp_path), AS_OF, threads=1).fingerprint == first.fingerprint
+
+
+def test_the_same_sources_give_the_same_bytes(tmp_path):
+    usage = USAGE_HEADER + "".join(
+        f"A-{1 + day % 3},crm,2025-{1 + day // 28:02}-{1 + day % 28:02},{day}\n" for day in range(300)
+    )
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, threads in zip(folders, (1, 2), strict=True):
+        folder.mkdir()
+        check_sources(make(folder, usage=usage), AS_OF, threads=threads).raise_if_broken()
+    assert everything_in(folders[0] / "var") == everything_in(folders[1] / "var")
+
+
+def test_broken_sources_leave_the_last_good_facts(tmp_path):
+    check_sources(make(tmp_path), AS_OF, threads=1).raise_if_broken()
+    before = everything_in(tmp_path / "var" / "facts")
+    broken(make(tmp_path, subscriptions=SUBSCRIPTIONS.replace("2025", "25")))
+    assert everything_in(tmp_path / "var" / "facts") == before
+    assert reasons(load_project(tmp_path), "subscriptions") == ["start_on not a date (ISO 8601)"] * 2
+    assert sorted(path.name for path in (tmp_path / "var").iterdir()) == ["facts", "quarantine"]
+
+
+def test_a_failing_query_leaves_nothing_behind(tmp_path):
+    project = make(tmp_path, '[sources.tables.usage]\nquery = "select x from accounts"\n')
+    assert broken(project).startswith("affinity.toml: sources.tables.usage.query: Referenced column")
+    assert list((tmp_path / "var").iterdir()) == []
+
+
+def test_the_tables_may_come_from_a_duckdb_file(tmp_path):
+    make(tmp_path)
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as writer:
+        for name in ("accounts", "subscriptions"):
+            path = tmp_path / "data" / f"{name}.csv"
+            writer.execute(f"create table {name} as from read_csv('{path}', header = true)")
+    (tmp_path / "affinity.toml").write_text('[sources]\npath = "warehouse.duckdb"\n')
+    report: CheckReport = check_sources(load_project(tmp_path), AS_OF, threads=1)
+    report.raise_if_broken()
+    assert [(table.origin, table.used) for table in report.tables] == [
+        ("warehouse.duckdb: accounts", 3),
+        ("warehouse.duckdb: subscriptions", 2),
+    ]
+
+
+def test_a_postgresql_address_is_refused_in_one_line(tmp_path):
+    project = make(tmp_path, '[sources]\npath = "postgresql://host/db"\n')
+    with pytest.raises(UsageError, match=r"only folders and \.duckdb files"):
+        check_sources(project, AS_OF, threads=1)
+
+
+REPOSITORY = Path(__file__).parents[2]
+PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.mark.parametrize(
+    ("name", "quarantined"),
+    [
+        (
+            "ravenstack",
+            {"accounts": 0, "subscriptions": 63, "usage": 18_895, "feature_usage": 19_140, "tickets": 1_077},
+        ),
+        ("maven_crm", {"accounts": 0, "subscriptions": 0, "opportunities": 1_588}),
+    ],
+)
+def test_an_example_checks_its_public_data(tmp_path, name, quarantined):
+    if not (PUBLIC_DATA / name).exists():
+        pytest.skip(f"public data of {name} is not on this machine")
+    shutil.copytree(
+        REPOSITORY / "examples" / name, tmp_path / name, ignore=shutil.ignore_patterns("data", "var")
+    )
+    (tmp_path / name / "data").symlink_to(PUBLIC_DATA / name)
+    report = check_sources(load_project(tmp_path / name), dt.date(2025, 1, 1), threads=1)
+    report.raise_if_broken()
+    assert {table.name: table.quarantined for table in report.tables} == quarantined
+    assert all(table.rows_in == table.used + table.quarantined for table in report.tables)

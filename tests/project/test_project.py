@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from product_affinity.errors import UsageError
+from product_affinity.pipeline.template import copy_template
+from product_affinity.project import load_project
+from product_affinity.project.playbook import load_gates
+from product_affinity.project.reading import read_yaml
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    copy_template(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_the_template_is_a_valid_project_with_its_data_beside_it(project):
+    found = load_project(project)
+    assert found.source_path == project / "data"
+    assert len(found.catalog) >= 8
+    assert found.families
+    assert found.model_spec.products == {}
+
+
+def test_a_project_is_not_overwritten(project):
+    with pytest.raises(UsageError, match="exists"):
+        copy_template(project)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("affinity.toml", "horizon_days", "horizon_day", r"time\.horizon_day: unknown key \(did you mean horizon_days\?\)"),
+        ("affinity.toml", "[contracts]", "[contract]", r"contract: unknown key \(did you mean contracts\?\)"),
+        ("affinity.toml", '"UTC"', '"Europe/Berlim"', r"timezone: unknown time zone \(did you mean Europe/Berlin\?\)"),
+        ("affinity.toml", "folds = 4", "folds = 0", r"time\.folds: .*greater than or equal to 1.*found 0"),
+        ("affinity.toml", "[project]", "[project", r"affinity\.toml: not readable as TOML"),
+        ("models/catalog.yml", "list_arr_usd", "list_arr", r"unknown key \(did you mean list_arr_usd\?\)"),
+        ("models/defaults.yml", "products: {}", "products: {crn: {}}", r"products\.crn: not in models/catalog\.yml"),
+        ("models/defaults.yml", "random_state: 0", "random_state: x", r"estimator\.random_state"),
+    ],
+)
+def test_a_typo_stops_with_file_key_and_closest_match(project, file, old, new, message):
+    edit(project / file, old, new)
+    with pytest.raises(UsageError, match=message):
+        found = load_project(project)
+        _ = found.model_spec, found.families
+
+
+def test_every_fault_of_a_file_is_told_at_once(project):
+    edit(project / "affinity.toml", "horizon_days", "horizon_day")
+    edit(project / "affinity.toml", "maturity_days", "maturity_day")
+    with pytest.raises(UsageError) as caught:
+        load_project(project)
+    assert str(caught.value).count("unknown key") == 2
+
+
+@pytest.mark.parametrize("missing", ["affinity.toml", "models/catalog.yml"])
+def test_a_missing_file_is_one_line(project, missing):
+    (project / missing).unlink()
+    with pytest.raises(UsageError, match="not found"):
+        load_project(project)
+
+
+def test_a_project_without_features_is_one_line(project):
+    (project / "features").rename(project / "elsewhere")
+    with pytest.raises(UsageError, match="features") as caught:
+        _ = load_project(project).families
+    assert "\n" not in str(caught.value)
+
+
+class TestYaml:
+    def test_no_stays_a_string(self, tmp_path):
+        (tmp_path / "a.yml").write_text("country: NO\nflag: yes\n")
+        assert read_yaml(tmp_path / "a.yml") == {"country": "NO", "flag": "yes"}
+
+    def test_duplicate_keys_are_refused_with_their_line(self, tmp_path):
+        (tmp_path / "a.yml").write_text("a: 1\nb: 2\na: 3\n")
+        with pytest.raises(UsageError, match=r"a\.yml:3: .*duplicate key"):
+            read_yaml(tmp_path / "a.yml")
+
+
+class TestGates:
+    def test_the_shipped_gates_name_feature_columns_that_exist(self, project):
+        from product_affinity.features import feature_columns
+
+        columns = [c.name for c in feature_columns(load_project(project).families) if c.grain == "account"]
+        assert load_gates(project / "playbook", columns)
+
+    def test_an_unknown_column_names_the_closest(self, project):
+        with pytest.raises(UsageError, match=r"G02\.blocks_when: .*did you mean"):
+            load_gates(project / "playbook", ["health_open_urgent_tickets_counts"])

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from product_affinity.value import expected_arr, fill_capacity
+from tests.company import account, catalog, company, subscription
+
+AS_OF = pd.Timestamp("2026-03-01")
+
+
+def arr(*rows, segment="smb", list_arr_usd=100.0):
+    facts = company(account("A"), account("B"), account("C"), *rows)
+    pairs = pd.DataFrame(
+        {
+            "account_id": ["A", "B", "C"],
+            "product_id": "mail",
+            "as_of": AS_OF,
+            "segment": pd.Series([segment, "smb", "enterprise"], dtype="str"),
+        }
+    )
+    rules = {"list_arr_usd": list_arr_usd} if list_arr_usd is not None else {}
+    return expected_arr(facts, catalog("mail", mail=rules), pairs)
+
+
+def test_without_any_price_it_is_the_list_price():
+    assert arr().tolist() == [100.0, 100.0, 100.0]
+
+
+def test_without_price_and_list_price_it_is_unknown():
+    assert arr(list_arr_usd=None).isna().all()
+
+
+def test_prices_of_the_segment_shrink_towards_the_product():
+    found = arr(subscription("B", "mail", "2025-01-01", arr_usd=310.0))
+    product = (310 + 20 * 100) / 21
+    assert found[0] == pytest.approx((310 + 20 * product) / 21)  # smb, where B pays 310
+    assert found[2] == pytest.approx(product)  # no price known among enterprises
+
+
+def test_prices_from_the_as_of_date_on_are_not_seen():
+    assert arr(subscription("B", "mail", "2026-03-01", arr_usd=310.0))[0] == 100.0
+
+
+def test_an_outlier_is_capped():
+    rows = [subscription("B", "mail", f"2025-01-{day:02}", arr_usd=100.0) for day in range(1, 11)]
+    without = arr(*rows)[0]
+    with_outlier = arr(*rows, subscription("C", "mail", "2025-02-01", arr_usd=1e9))[0]
+    assert with_outlier == pytest.approx(without, rel=0.01)
+
+
+def test_slots_go_to_the_most_valuable_and_ties_to_the_first_id():
+    rows = pd.DataFrame(
+        {
+            "owner_key": ["o", "o", "o", "p"],
+            "account_id": ["C", "A", "B", "D"],
+            "product_id": "crm",
+            "value_usd": [5.0, 5.0, 9.0, 1.0],
+        },
+        index=[10, 11, 12, 13],
+    )
+    chosen = fill_capacity(rows, slots=pd.Series({"o": 2, "p": 0}))
+    assert chosen.to_dict() == {10: False, 11: True, 12: True, 13: False}
+    shuffled = rows.sample(frac=1, random_state=1)
+    assert fill_capacity(shuffled, slots=pd.Series({"o": 2, "p": 0})).to_dict() == chosen.to_dict()
