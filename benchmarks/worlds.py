@@ -1,8 +1,9 @@
-"""Synthetic tables with a known truth, for benchmarks: pair worlds and single tables."""
+"""(account, product, as-of) rows with a known truth, in a shared and a product-specific world."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 Vector = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,34 @@ class PairWorld:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Effects:
+    """What drives adoption, drawn once per world.
+
+    Parameters
+    ----------
+    rates, trends : ndarray of shape (products,)
+        Base log-odds, and how far they swing over the months.
+    account : ndarray of shape (products, columns)
+        Effect of each account column.
+    industry : ndarray of shape (8, products)
+        Effect of each industry.
+    need : float
+        Effect of the latent need for a product; 0 where there is none.
+
+    """
+
+    rates: Vector
+    trends: Vector
+    account: Vector
+    industry: Vector
+    need: float
+
+
 def pair_world(
-    kind: str, seed: int, accounts: int = 2000, products: int = 12, months: int = 10, columns: int = 60
+    kind: str, seed: int, accounts: int = 2000, products: int = 12, months: int = 12, columns: int = 60
 ) -> PairWorld:
-    """Simulate adoptions of products by accounts.
+    """Simulate adoptions of products by accounts, month by month.
 
     Parameters
     ----------
@@ -60,83 +86,106 @@ def pair_world(
     seed : int
         Random seed.
     accounts, products, months, columns : int
-        Size; ``columns`` account features, most of them weak or noise.
+        Size; of ``columns`` account features twenty have effects, the rest is noise.
 
     """
     rng = np.random.default_rng(seed)
-    state = rng.normal(size=(accounts, columns))
-    rates = logit(rng.uniform(0.004, 0.03, products))
-    trend = rng.normal(0, 0.3, products)
-    effects = _account_effects(kind, rng, products, columns)
-    need = rng.normal(size=(accounts, products))
+    effects = _effects(kind, rng, products, columns)
+    price = rng.lognormal(9, 0.7, products)
     industry = rng.integers(0, 8, accounts)
-    fit_of = rng.normal(0, 0.5, (8, products)) if kind == "specific" else np.zeros((8, products))
+    state = rng.normal(size=(accounts, columns))
+    need = rng.normal(size=(accounts, products))
     owned = np.zeros((accounts, products), dtype=bool)
-    frames = []
+    parts = []
     for month in range(months):
-        state = 0.9 * state + np.sqrt(1 - 0.81) * rng.normal(size=state.shape)
+        state = 0.9 * state + np.sqrt(1 - 0.9**2) * rng.normal(size=state.shape)
         need = 0.85 * need + np.sqrt(1 - 0.85**2) * rng.normal(size=need.shape)
-        margin = rates + trend * np.sin(month / 4) + np.tanh(state) @ effects.T + fit_of[industry]
-        if kind == "shared":
-            margin = margin + 1.2 * need + 0.4 * (need > 0.5) * np.maximum(state[:, :1], 0) - 1.0
-        probability = expit(margin)
+        probability = expit(_margin(effects, month, state, need, industry))
         adopted = rng.random(probability.shape) < probability
-        frames.append(
-            _month(rng, month, state, need, industry, owned, probability, adopted, kind, rates, trend)
-        )
+        open_pairs = np.nonzero(~owned)
+        X = _features(rng, effects, month, state, need, open_pairs)
+        X["industry"] = pd.Categorical.from_codes(industry[open_pairs[0]], [f"industry {at}" for at in range(8)])
+        X["products_owned"] = owned.sum(axis=1)[open_pairs[0]]
+        parts.append(_rows(X, adopted, probability, open_pairs, month, price))
         # thirty days of a ninety-day window have passed
         owned |= adopted & (rng.random(adopted.shape) < 1 / 3)
-    return _stacked(frames, rng)
+    return _joined(parts)
 
 
-def _account_effects(kind: str, rng: np.random.Generator, products: int, columns: int) -> Vector:
-    used = np.zeros(columns)
-    used[:20] = 1.0
+def _effects(kind: str, rng: np.random.Generator, products: int, columns: int) -> Effects:
+    rates = logit(rng.uniform(0.004, 0.03, products))
+    trends = rng.normal(0, 0.3, products)
+    used = (np.arange(columns) < 20).astype(float)
     common = rng.normal(0, 0.25, columns) * used
     if kind == "shared":
-        return np.tile(common, (products, 1)) + rng.normal(0, 0.05, (products, columns)) * used
-    return 0.3 * common + rng.normal(0, 0.35, (products, columns)) * used
+        account = np.tile(common, (products, 1)) + rng.normal(0, 0.05, (products, columns)) * used
+        return Effects(rates - 1.0, trends, account, np.zeros((8, products)), need=1.2)
+    account = 0.3 * common + rng.normal(0, 0.35, (products, columns)) * used
+    return Effects(rates, trends, account, rng.normal(0, 0.5, (8, products)), need=0.0)
 
 
-def _month(rng, month, state, need, industry, owned, probability, adopted, kind, rates, trend):  # type: ignore[no-untyped-def]
-    account, product = np.nonzero(~owned)
+def _margin(effects: Effects, month: int, state: Vector, need: Vector, industry: Codes) -> Vector:
+    level = effects.rates + effects.trends * np.sin(month / 4)
+    margin = level + np.tanh(state) @ effects.account.T + effects.industry[industry]
+    met = 0.4 * (need > 0.5) * np.maximum(state[:, :1], 0) if effects.need else 0.0
+    return np.asarray(margin + effects.need * need + met)
+
+
+def _features(
+    rng: np.random.Generator,
+    effects: Effects,
+    month: int,
+    state: Vector,
+    need: Vector,
+    pairs: tuple[Codes, Codes],
+) -> pd.DataFrame:
+    account, product = pairs
+    size = len(account)
+    # without an effect of need, what looks like its signals is noise
+    noise = 0.7 if effects.need else 3.0
+    wanted = need[pairs]
     columns = {f"account_{at:02d}": state[account, at] for at in range(state.shape[1])}
-    noise = 0.7 if kind == "shared" else 3.0
-    columns["pair_adjacent_use"] = np.maximum(
-        need[account, product] + noise * rng.normal(size=len(account)), 0
-    )
-    columns["pair_problem_tags"] = (
-        rng.poisson(np.exp(0.6 * need[account, product] - 1.0))
-        if kind == "shared"
-        else rng.poisson(0.4, len(account))
-    )
-    columns["pair_affinity"] = need[account, product] + 1.5 * noise * rng.normal(size=len(account))
-    columns["products_owned"] = owned.sum(axis=1)[account]
-    columns["recent_rate"] = (rates + trend * np.sin((month - 2) / 4))[product] + rng.normal(
-        0, 0.15, rates.shape
-    )[product]
+    columns["pair_adjacent_use"] = np.maximum(wanted + noise * rng.normal(size=size), 0)
+    columns["pair_problem_tags"] = rng.poisson(np.exp(0.6 * wanted * (effects.need > 0) - 1.0))
+    columns["pair_affinity"] = wanted + 1.5 * noise * rng.normal(size=size)
+    recent = effects.rates + effects.trends * np.sin((month - 2) / 4) + rng.normal(0, 0.15, len(effects.rates))
+    columns["recent_rate"] = recent[product]
     frame = pd.DataFrame(columns)
-    frame["industry"] = pd.Categorical.from_codes(industry[account], [f"industry {at}" for at in range(8)])
-    hidden = rng.random(len(frame)) < 0.1
-    frame.loc[hidden, "account_03"] = np.nan
-    return (
-        frame,
-        adopted[account, product],
-        probability[account, product],
-        product,
-        account,
-        np.full(len(account), 30 * month),
+    frame["account_03"] = frame["account_03"].mask(rng.random(size) < 0.1)
+    return frame
+
+
+def _rows(
+    X: pd.DataFrame,
+    adopted: npt.NDArray[np.bool_],
+    probability: Vector,
+    pairs: tuple[Codes, Codes],
+    month: int,
+    price: Vector,
+) -> PairWorld:
+    account, product = pairs
+    names = np.array([f"product {at:02d}" for at in range(len(price))])
+    return PairWorld(
+        X=X,
+        y=adopted[pairs].astype(np.int64),
+        truth=probability[pairs],
+        product=names[product],
+        account=account,
+        as_of=np.full(len(account), 30 * month),
+        value=price[product],
     )
 
 
-def _stacked(frames, rng) -> PairWorld:  # type: ignore[no-untyped-def]
-    names = ["X", "y", "truth", "product", "account", "as_of"]
-    parts = dict(zip(names, zip(*frames, strict=True), strict=True))
-    X = pd.concat(parts["X"], ignore_index=True)
-    product = np.concatenate(parts["product"])
-    price = rng.lognormal(9, 0.7, product.max() + 1)
+def _joined(parts: list[PairWorld]) -> PairWorld:
+    def joined(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
     return PairWorld(
-        X=X, y=np.concatenate(parts["y"]).astype(np.int64), truth=np.concatenate(parts["truth"]),
-        product=np.array([f"product {at:02d}" for at in product]), account=np.concatenate(parts["account"]),
-        as_of=np.concatenate(parts["as_of"]), value=price[product],
-    )  # fmt: skip
+        X=pd.concat([part.X for part in parts], ignore_index=True),
+        y=joined("y"),
+        truth=joined("truth"),
+        product=joined("product"),
+        account=joined("account"),
+        as_of=joined("as_of"),
+        value=joined("value"),
+    )

@@ -99,7 +99,12 @@ def source_tables(lines: pd.DataFrame, rules: pd.DataFrame) -> tuple[dict[str, p
     signals = cancelled.groupby(["account_id", "date"], as_index=False)["value"].sum()
     signals = signals.rename(columns={"date": "happened_on", "value": "amount"}).assign(kind="cancellation")
     left_out["cancellations of customers without an order"] = len(cancellations) - len(cancelled)
-    tables = {"accounts": accounts, "subscriptions": subscriptions(orders), "usage": usage, "signals": signals}
+    tables = {
+        "accounts": accounts,
+        "subscriptions": subscriptions(orders),
+        "usage": usage,
+        "signals": signals,
+    }
     return tables, left_out
 
 

@@ -6,16 +6,17 @@ import sys
 import pytest
 
 from product_affinity import cli
-from product_affinity.errors import UsageError
 from product_affinity.cli.app import parse_as_of
+from product_affinity.errors import UsageError
 
 
 def run(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["affinity", *arguments])
-    with pytest.raises(SystemExit) as stop:
+    try:
         cli.main()
-        raise SystemExit(0)
-    return stop.value.code
+    except SystemExit as stop:
+        return stop.code
+    return 0
 
 
 def test_help_names_the_commands(monkeypatch, capsys):

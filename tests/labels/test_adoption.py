@@ -68,7 +68,11 @@ day = st.integers(min_value=-40, max_value=140)
 
 
 @settings(max_examples=40, deadline=None)
-@given(starts=st.lists(st.tuples(day, st.booleans()), max_size=4), horizon=st.integers(1, 120), until=st.integers(0, 250))
+@given(
+    starts=st.lists(st.tuples(day, st.booleans()), max_size=4),
+    horizon=st.integers(1, 120),
+    until=st.integers(0, 250),
+)
 def test_agrees_with_a_slow_obvious_oracle(starts, horizon, until):
     rows = [
         subscription("A", "mail", str((AS_OF + pd.Timedelta(days=offset)).date()), is_trial=is_trial)

@@ -58,7 +58,7 @@ def test_tampering_is_found(tmp_path, change, fault):
     assert fault in verify_list(folder)[0]
 
 
-class Crash(Exception):
+class CrashError(Exception):
     pass
 
 
@@ -74,14 +74,14 @@ def test_a_crash_at_any_step_leaves_the_old_list_or_the_new_one(tmp_path, monkey
     def crashing(self, *args, **kwargs):
         calls.append(self)
         if len(calls) == call:
-            raise Crash
+            raise CrashError
         return original(self, *args, **kwargs)
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, step, crashing)
         try:
             publish_lists(tmp_path, DAY, writer("new"))
-        except Crash:
+        except CrashError:
             pass
         else:
             assert len(calls) < call

@@ -33,7 +33,12 @@ def listed(*rows):
 
 
 def test_rows_rank_by_value_within_their_owner_with_ids_breaking_ties():
-    rows = listed(("B", "x", "o", 5.0, 0.05), ("A", "x", "o", 5.0, 0.05), ("C", "x", "o", 9.0, 0.1), ("D", "x", "p", 1.0, 0.3))
+    rows = listed(
+        ("B", "x", "o", 5.0, 0.05),
+        ("A", "x", "o", 5.0, 0.05),
+        ("C", "x", "o", 9.0, 0.1),
+        ("D", "x", "p", 1.0, 0.3),
+    )
     found = build_worklist(rows, None, DAY)
     assert list(found.columns) == list(WORKLIST_COLUMNS)
     assert found[["account_id", "rank"]].to_numpy().tolist() == [["C", 1], ["A", 2], ["B", 3], ["D", 1]]
@@ -97,7 +102,12 @@ def scores(*rows):
 def test_counts_balance():
     worklist = pd.DataFrame({"owner_id": pd.Series(["o", None], dtype="str")})
     watchlist = pd.DataFrame({"gate": ["G02"]})
-    rows = [("owned", None), ("not_eligible", None), *[("white_space", "listed")] * 2, ("white_space", "watchlist")]
+    rows = [
+        ("owned", None),
+        ("not_eligible", None),
+        *[("white_space", "listed")] * 2,
+        ("white_space", "watchlist"),
+    ]
     counts = balance(scores(*rows), worklist, watchlist)
     assert counts["not_owned"] == 4
     assert counts["dispositions"] == {"listed": 2, "watchlist": 1}

@@ -15,7 +15,7 @@ def read_back(path):
 
 
 def test_hostile_cells_are_shown_and_never_run(tmp_path):
-    names = ["=1+1", "+44", "-2", "@SUM(A1)", "\t=1", "NA", "00012", "1E5", "a,b\"c", "Ünïcode 🚀", "x\ry"]
+    names = ["=1+1", "+44", "-2", "@SUM(A1)", "\t=1", "NA", "00012", "1E5", 'a,b"c', "Ünïcode 🚀", "x\ry"]
     write_people_csv(pd.DataFrame({"name": pd.Series(names, dtype="str"), "n": range(len(names))}), tmp_path / "a.csv")
     cells = [row[0] for row in read_back(tmp_path / "a.csv")[1:]]
     shown = ["'=1+1", "'+44", "'-2", "'@SUM(A1)", "' =1", "NA", "00012", "1E5", 'a,b"c', "Ünïcode 🚀", "x y"]

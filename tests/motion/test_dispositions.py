@@ -99,7 +99,10 @@ row = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(row, min_size=1, max_size=18, unique_by=lambda r: (r["account_id"], r["product_id"])), st.integers(1, 4))
+@given(
+    st.lists(row, min_size=1, max_size=18, unique_by=lambda r: (r["account_id"], r["product_id"])),
+    st.integers(1, 4),
+)
 def test_nothing_disappears_and_the_promises_hold(rows, plays):
     found = decided(*rows, plays=plays)
     assert found["disposition"].isin(DISPOSITIONS).all()
@@ -111,5 +114,10 @@ def test_nothing_disappears_and_the_promises_hold(rows, plays):
     assert not listed["account_id"].isin(found.loc[found["status"] == "in_pipeline", "account_id"]).any()
     held = found[found["disposition"] == "watchlist"]
     assert held[["first_gate", "evidence", "unblocked_by"]].notna().all(axis=None)
-    again = decide(found[list(rows[0])].sample(frac=1, random_state=0), [TICKETS], tables=("tickets",), plays_per_owner=plays)
+    again = decide(
+        found[list(rows[0])].sample(frac=1, random_state=0),
+        [TICKETS],
+        tables=("tickets",),
+        plays_per_owner=plays,
+    )
     assert again["disposition"].sort_index().tolist() == found["disposition"].tolist()

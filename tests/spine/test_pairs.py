@@ -20,7 +20,11 @@ def status_of(*rows, product="mail", rules=None):
     products = catalog("crm", "mail", "desk", **({product: rules} if rules else {}))
     pairs = build_pairs(facts, products, ModelSpec(), spine)
     row = pairs[(pairs["account_id"] == "A") & (pairs["product_id"] == product)].iloc[0]
-    return row["status"], (row["why_not"] if isinstance(row["why_not"], str) else None), bool(row["is_winback"])
+    return (
+        row["status"],
+        (row["why_not"] if isinstance(row["why_not"], str) else None),
+        bool(row["is_winback"]),
+    )
 
 
 WHITE = ("white_space", None, False)
@@ -82,7 +86,10 @@ def test_catalogue_rules(rules, expected):
         ({"created": "2026-01-01", "closed_on": "2026-03-01", "result": "won"}, ("in_pipeline", None, False)),
         ({"created": "2026-01-01", "closed_on": "2026-02-28", "result": "won"}, barred("won_pending")),
         ({"created": "2026-01-01", "closed_on": "2026-02-28", "result": "lost"}, WHITE),
-        ({"created": "2025-01-01", "closed_on": "2025-08-01", "result": "won"}, WHITE),  # won long ago, never started
+        (
+            {"created": "2025-01-01", "closed_on": "2025-08-01", "result": "won"},
+            WHITE,
+        ),  # won long ago, never started
         ({"created": "2026-01-01", "kind": "upsell"}, WHITE),
     ],
 )

@@ -82,9 +82,7 @@ class Popularity:
         """Learn recent rates per product and what they mean for the horizon."""
         recent = rows[rows["as_of"] > rows["as_of"].max() - pd.Timedelta(days=RECENT_DAYS)]
         overall = float(_target(rows).mean())
-        adopted = (
-            pd.Series(_target(recent), index=recent.index).groupby(recent["product_id"]).agg(["sum", "size"])
-        )
+        adopted = pd.Series(_target(recent), index=recent.index).groupby(recent["product_id"]).agg(["sum", "size"])
         rate = (adopted["sum"] + RATE_STRENGTH * overall) / (adopted["size"] + RATE_STRENGTH)
         self._rate, self._overall = rate, overall
         self._model: OneVariableModel | None = None
@@ -168,9 +166,7 @@ class Logistic:
         blocks = [np.where(missing, 0.0, standard), missing.astype(np.float64)]
         frame["product_id"] = rows["product_id"]
         for name, levels in self._levels.items():
-            blocks.append(
-                (frame[name].astype(str).to_numpy()[:, None] == np.array(levels, dtype=object)).astype(float)
-            )
+            blocks.append((frame[name].astype(str).to_numpy()[:, None] == np.array(levels, dtype=object)).astype(float))
         return np.hstack(blocks)
 
 
@@ -205,9 +201,7 @@ class DefaultLightGBM:
         for product, at in _positions(rows).items():
             model = self._models.get(product, self._overall)
             # the booster itself: the wrapper warns about names it made up for an array
-            probability[at] = (
-                model if isinstance(model, float) else model.booster_.predict(matrix[at], num_threads=1)
-            )
+            probability[at] = model if isinstance(model, float) else model.booster_.predict(matrix[at], num_threads=1)
         return probability
 
     def _matrix(self, frame: pd.DataFrame) -> Matrix:
@@ -272,9 +266,7 @@ def activity_column(columns: tuple[FeatureColumn, ...]) -> str | None:
     levels = [
         column.name
         for column in columns
-        if column.family == "usage"
-        and column.grain == "account"
-        and re.search("_(mean|sum)_[0-9]+d$", column.name)
+        if column.family == "usage" and column.grain == "account" and re.search("_(mean|sum)_[0-9]+d$", column.name)
     ]
     preferred = [name for name in levels if name == "usage_active_users_mean_28d"]
     return next(iter(preferred + [name for name in levels if name.endswith("_28d")] + levels), None)

@@ -80,9 +80,7 @@ class Sample:
             yield self.weightings[:, start : start + width][self.codes[at]]
 
 
-def build_sample(
-    predictions: pd.DataFrame, models: tuple[str, ...], *, n_resamples: int, random_state: int
-) -> Sample:
+def build_sample(predictions: pd.DataFrame, models: tuple[str, ...], *, n_resamples: int, random_state: int) -> Sample:
     """Take rows of the predictions, with account-clustered resamples (none for `n_resamples` 0).
 
     Parameters
@@ -139,8 +137,7 @@ def product_figures(sample: Sample) -> dict[str, dict[str, dict[str, Vector]]]:
             for model, values in _ranked(sample, positions).items():
                 parts[model].append(values)
         found[str(product)] = {
-            model: dict(zip(PER_PRODUCT, _over_folds(np.stack(folds)), strict=True))
-            for model, folds in parts.items()
+            model: dict(zip(PER_PRODUCT, _over_folds(np.stack(folds)), strict=True)) for model, folds in parts.items()
         }
     return found
 
@@ -228,9 +225,7 @@ def _account_rankings(sample: Sample, score: Vector) -> dict[str, Vector]:
     code = values.index.to_numpy() % accounts
     count = np.bincount(code, minlength=accounts) @ sample.weightings
     return {
-        metric: ratio(
-            np.bincount(code, weights=values[column], minlength=accounts) @ sample.weightings, count
-        )
+        metric: ratio(np.bincount(code, weights=values[column], minlength=accounts) @ sample.weightings, count)
         for metric, column in (("map_at_7", "average_precision"), ("hit_at_7", "hit"))
     }
 

@@ -107,9 +107,7 @@ def _nearest_before(dates: list[dt.date], test: dt.date, wanted: dt.date) -> dt.
 
 
 def _too_short(dates: list[dt.date], gap: dt.timedelta, observed_until: dt.date) -> str:
-    needs = (
-        f"a fold needs a training as-of {gap.days} days before a test as-of, itself {gap.days} days before"
-    )
+    needs = f"a fold needs a training as-of {gap.days} days before a test as-of, itself {gap.days} days before"
     if not dates:
         return f"backtest: no as-of date at all; {needs} {observed_until}."
     first_test = min((day for day in dates if day >= dates[0] + gap), default=dates[0] + gap)

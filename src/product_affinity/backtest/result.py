@@ -95,9 +95,7 @@ class BacktestResult:
         parts: list[Any] = [
             headline([str(fold.origin) for fold in self.folds], counts[POPULATIONS[0]]),
             model_table("Who is found first", first_time, self.models, METRIC_PAGES[0]),
-            model_table(
-                "What it is worth, and whether to believe it", first_time, self.models, METRIC_PAGES[1]
-            ),
+            model_table("What it is worth, and whether to believe it", first_time, self.models, METRIC_PAGES[1]),
             difference_table(self.differences, self.baselines),
         ]
         for grouping in GROUPINGS:
@@ -153,9 +151,7 @@ def compare(
         overall.append(_intervals(figures).assign(population=name))
         if name == POPULATIONS[0]:
             deltas = {
-                baseline: {
-                    metric: figures[COMPARED][metric] - figures[baseline][metric] for metric in METRICS
-                }
+                baseline: {metric: figures[COMPARED][metric] - figures[baseline][metric] for metric in METRICS}
                 for baseline in baselines
             }
             differences = _intervals(deltas).rename(columns={"model": "baseline"})
@@ -165,9 +161,7 @@ def compare(
         baselines=baselines,
         predictions=predictions,
         counts=pd.DataFrame([_counts(name, rows) for name, rows in parts.items()]),
-        overall=pd.concat(overall, ignore_index=True)[
-            ["population", "model", "metric", "value", "low", "high"]
-        ],
+        overall=pd.concat(overall, ignore_index=True)[["population", "model", "metric", "value", "low", "high"]],
         differences=differences,
         groups=_groups(parts[POPULATIONS[0]], models, min_positives),
         notes=notes,
@@ -240,16 +234,12 @@ def _group_figures(sample: Sample, grouping: str, min_positives: int) -> dict[st
 def _model_json(first_time: pd.DataFrame, model: str) -> dict[str, Any]:
     rows = first_time[first_time["model"] == model].set_index("metric")
     values = {metric: _plain(rows.loc[metric, "value"]) for metric in METRICS}
-    intervals = {
-        metric: [_plain(rows.loc[metric, "low"]), _plain(rows.loc[metric, "high"])] for metric in METRICS
-    }
+    intervals = {metric: [_plain(rows.loc[metric, "low"]), _plain(rows.loc[metric, "high"])] for metric in METRICS}
     return {"model": model, **values, "intervals": intervals}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict(orient="records")
-    ]
+    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from product_affinity.backtest.folds import Fold
 from product_affinity.backtest.result import BacktestResult, compare
 from product_affinity.backtest.verify import check_folds
 from product_affinity.errors import ContractError, LeakageError
-from product_affinity.models.assembly import build_classifier, model_frame
+from product_affinity.models.assembly import RECENT_LABEL, build_classifier, model_frame, recalibrate_recent
 from product_affinity.models.gain import Vector
 from product_affinity.project.families import FeatureColumn
 from product_affinity.project.model_spec import EstimatorSpec, ModelSpec
@@ -118,14 +118,14 @@ def _score_fold(
     scored["tenure"] = _tenure(test)
     scored["base_rate"] = _base_rate(train, test)
     scored["workable_share"] = _workable_share(test, plays_per_owner)
-    scores = _blend_scores(task, train, test)
+    scores = _blend_scores(task, rows, train, test)
     for name, make in task.lineup.items():
         scores[name] = make().fit(train, task.columns).predict(test)
     progress(f"fold {fold.origin}: done")
     return pd.concat([scored, pd.DataFrame(scores)], axis=1)
 
 
-def _blend_scores(task: _Task, train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Vector]:
+def _blend_scores(task: _Task, rows: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame) -> dict[str, Vector]:
     classifier = build_classifier(
         task.estimator,
         task.columns,
@@ -140,6 +140,15 @@ def _blend_scores(task: _Task, train: pd.DataFrame, test: pd.DataFrame) -> dict[
         account=train["account_id"].to_numpy(),
         as_of=train["as_of"].to_numpy(),
     )
+    if RECENT_LABEL in train.columns:
+        before = rows[rows["as_of"] < pd.Timestamp(task.fold.origin)]
+        recalibrate_recent(
+            classifier,
+            before,
+            task.columns,
+            observed_until=pd.Timestamp(task.fold.origin),
+            maturity_days=task.fold.maturity_days,
+        )
     features, product = model_frame(test, task.columns), test["product_id"].to_numpy()
     scores = {BLEND: classifier.predict_proba(features, product=product)[:, 1]}
     candidates = classifier.candidate_proba(features, product=product)

@@ -49,9 +49,7 @@ def difference_table(differences: pd.DataFrame, baselines: Sequence[str]) -> Tab
     baselines : in the order of rows.
     """
     metrics = ("auc", "ap", "lift", "captured_at_1pct", "log_loss_skill", "map_at_7")
-    table = _table(
-        "Blend minus baseline (paired)", "baseline", [f"Δ {METRICS[metric]}" for metric in metrics]
-    )
+    table = _table("Blend minus baseline (paired)", "baseline", [f"Δ {METRICS[metric]}" for metric in metrics])
     cells = _cells(differences, "baseline", sign="+")
     for baseline in baselines:
         table.add_row(baseline, *(cells[baseline, metric] for metric in metrics))

@@ -44,9 +44,7 @@ def _faults(fold: Fold, train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
     for side, frame in (("training", train), ("test", test)):
         still_open = frame["adopted"].isna().to_numpy()
         if still_open.any():
-            faults.append(
-                f"{_counted(still_open)} {side} labels are open (first: {_first(frame, still_open)})"
-            )
+            faults.append(f"{_counted(still_open)} {side} labels are open (first: {_first(frame, still_open)})")
         repeated = frame.duplicated(_KEY).to_numpy()
         if repeated.any():
             faults.append(f"{_counted(repeated)} {side} rows are repeated (first: {_first(frame, repeated)})")

@@ -26,7 +26,8 @@ app = typer.Typer(
 
 ProjectOption = Annotated[Path, typer.Option("--project", help="Project folder, the one with affinity.toml.")]
 AsOfOption = Annotated[
-    str | None, typer.Option("--as-of", help="As-of date, YYYY-MM-DD: only facts before it are used. Default: today.")
+    str | None,
+    typer.Option("--as-of", help="As-of date, YYYY-MM-DD: only facts before it are used. Default: today."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes and threads to use.")]
@@ -72,7 +73,7 @@ def _open(folder: Path) -> Project:
 
 
 def _progress(sentence: str) -> None:
-    if sys.stderr.isatty() or True:
+    if sys.stderr.isatty():
         print(f"  … {sentence}", file=sys.stderr)
 
 
@@ -104,7 +105,8 @@ def demo(
     until: Annotated[str, typer.Option(help="Last day of the history, YYYY-MM-DD.")] = "2026-06-30",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 7,
     world: Annotated[
-        Literal["shared", "specific"], typer.Option(help="What drives adoption: need (shared) or product by product.")
+        Literal["shared", "specific"],
+        typer.Option(help="What drives adoption: need (shared) or product by product."),
     ] = "shared",
     traps: Annotated[bool, typer.Option("--traps", help="Plant leaks to be caught.")] = False,
 ) -> None:
@@ -145,15 +147,20 @@ def features(
     from product_affinity.pipeline.features import audit_features, describe_features
 
     if audit:
-        outcome = audit_features(_open(project), parse_as_of(as_of), progress=_progress)
+        report = audit_features(_open(project), parse_as_of(as_of), progress=_progress)
+        _show(report.render(), as_json, report.to_json())
+        report.raise_if_broken()
     else:
-        outcome = describe_features(_open(project), parse_as_of(as_of), progress=_progress)
-    _show(outcome.render(), as_json, outcome.to_json())
+        summary = describe_features(_open(project), parse_as_of(as_of), progress=_progress)
+        _show(summary.render(), as_json, summary.to_json())
 
 
 @app.command()
 def backtest(
-    project: ProjectOption = Path(), as_of: AsOfOption = None, jobs: JobsOption = 2, as_json: JsonOption = False
+    project: ProjectOption = Path(),
+    as_of: AsOfOption = None,
+    jobs: JobsOption = 2,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare models and baselines on rolling, purged folds."""
     from product_affinity.pipeline.backtest import backtest_project

@@ -84,9 +84,7 @@ def cast_value(kind: str, raw: str, family: Family, *, formats: Sequence[str], t
         return _boolean(raw, family)
     number = _number(raw, family)
     return (
-        f"try_cast(case when {number} = trunc({number}) then {number} end as bigint)"
-        if kind == "integer"
-        else number
+        f"try_cast(case when {number} = trunc({number}) then {number} end as bigint)" if kind == "integer" else number
     )
 
 

@@ -90,9 +90,7 @@ class TableCheck:
         )
         return Checked(report, tuple(faults))
 
-    def _type_rows(
-        self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]
-    ) -> int:
+    def _type_rows(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> int:
         lines = ["_row"]
         for name, theirs in raw.columns.items():
             kind = _kind(table, name)
@@ -120,9 +118,7 @@ class TableCheck:
         for column in table.columns:
             if column.references is not None and column.name in raw.columns:
                 known = self._known(column.references)
-                missing = (
-                    f'"{column.name}" is not null and "{column.name}" not in ({known})' if known else "false"
-                )
+                missing = f'"{column.name}" is not null and "{column.name}" not in ({known})' if known else "false"
                 flags.append(f'({missing}) as "{unknown(column.name)}"')
         return flags
 
@@ -131,25 +127,17 @@ class TableCheck:
         if references == "catalog":
             values = ", ".join("('" + product.replace("'", "''") + "')" for product in self.products)
             return f"select product_id from (values {values}) catalog(product_id)"
-        found = self.connection.execute(
-            "select 1 from duckdb_tables() where table_name = 'known_accounts'"
-        ).fetchone()
+        found = self.connection.execute("select 1 from duckdb_tables() where table_name = 'known_accounts'").fetchone()
         return "select account_id from temp.known_accounts" if found else None
 
-    def _rules(
-        self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]
-    ) -> list[Rule]:
+    def _rules(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> list[Rule]:
         types = {ours: raw.types[theirs] for ours, theirs in raw.columns.items() if ours in table.names}
         rules = list(
-            build_rules(
-                table, types, formats=settings.date_format, timezone=self.timezone, products=self.products
-            )
+            build_rules(table, types, formats=settings.date_format, timezone=self.timezone, products=self.products)
         )
         for extra in extras:
             if extra.unreadable is not None:
-                rules.append(
-                    Rule(extra.name, "not a number", f'"{unreadable(extra.name)}"', shows_value=True)
-                )
+                rules.append(Rule(extra.name, "not a number", f'"{unreadable(extra.name)}"', shows_value=True))
             if extra.is_float:
                 huge = f'(isnan("{extra.name}") or abs("{extra.name}") >= {LARGEST:.0f})'
                 rules.append(Rule(extra.name, "not finite or beyond 1e12", huge, shows_value=True))
@@ -173,9 +161,7 @@ class TableCheck:
         """Return the rules that some row breaks, each with the count and the first row."""
         if not rules or not rows_in:
             return []
-        counts = self._row(
-            f"select {', '.join(f'count_if({rule.broken})' for rule in rules)} from temp.typed"
-        )
+        counts = self._row(f"select {', '.join(f'count_if({rule.broken})' for rule in rules)} from temp.typed")
         hit = [(rule, int(count)) for rule, count in zip(rules, counts, strict=True) if count]
         if not hit:
             return []
@@ -187,17 +173,13 @@ class TableCheck:
     def _mark_bad(self, rules: list[Rule]) -> None:
         self.connection.execute("create temp table bad (_row bigint, _reason varchar)")
         if rules:
-            reasons = ", ".join(
-                f"case when {rule.broken} then {quote_text(_reason(rule))} end" for rule in rules
-            )
+            reasons = ", ".join(f"case when {rule.broken} then {quote_text(_reason(rule))} end" for rule in rules)
             any_broken = " or ".join(f"({rule.broken})" for rule in rules)
             self.connection.execute(
                 f"insert into bad select _row, concat_ws('; ', {reasons}) from temp.typed where {any_broken}"
             )
 
-    def _find_repeated(
-        self, table: Table, raw: RawRows, extras: tuple[Extra, ...]
-    ) -> list[tuple[Rule, int, int]]:
+    def _find_repeated(self, table: Table, raw: RawRows, extras: tuple[Extra, ...]) -> list[tuple[Rule, int, int]]:
         key = row_key(table, list(raw.columns))
         content = [name for name in raw.columns if _kind(table, name)] + [extra.name for extra in extras]
         names = ", ".join(map(quote_name, key)) or "_row"
@@ -256,9 +238,7 @@ class TableCheck:
             )
         return quarantined
 
-    def _write_facts(
-        self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]
-    ) -> int:
+    def _write_facts(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> int:
         present = {name for name in raw.columns if name in table.names}
         select = dated_select(
             table,
@@ -271,9 +251,7 @@ class TableCheck:
         )
         order = ", ".join(map(quote_name, row_key(table, table.names)))
         path = quote_text(str(self.folder / "facts" / f"{table.name}.parquet"))
-        self.connection.execute(
-            f"copy (from ({select}) order by {order}) to {path} (format parquet, compression zstd)"
-        )
+        self.connection.execute(f"copy (from ({select}) order by {order}) to {path} (format parquet, compression zstd)")
         return int(self._row(f"select count(*) from read_parquet({path})")[0])
 
     def _has_versions(self, table: Table, raw: RawRows) -> bool:

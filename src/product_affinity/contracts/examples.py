@@ -31,18 +31,14 @@ def first_examples(
     columns = dict(raw.columns)
     selected = "".join(f", cast({quote_name(theirs)} as varchar)" for theirs in columns.values())
     wanted = ", ".join(str(row) for row in sorted({row for _, row in firsts}))
-    rows = connection.execute(
-        f"select _row{selected} from {raw.relation} where _row in ({wanted})"
-    ).fetchall()
+    rows = connection.execute(f"select _row{selected} from {raw.relation} where _row in ({wanted})").fetchall()
     texts = {row[0]: dict(zip(columns, row[1:], strict=True)) for row in rows}
     return [_describe(table, rule, row, texts[row], raw.numbered) for rule, row in firsts]
 
 
 def _describe(table: Table, rule: Rule, row: int, texts: Mapping[str, str | None], numbered: bool) -> str:
     key = [text for name in table.key if (text := texts.get(name))]
-    place = ", ".join(shorten(text) for text in key) or (
-        f"row {row}" if numbered else "a row without its key"
-    )
+    place = ", ".join(shorten(text) for text in key) or (f"row {row}" if numbered else "a row without its key")
     value = texts.get(rule.column)
     if not rule.shows_value or value is None:
         return place

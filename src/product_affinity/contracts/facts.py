@@ -48,9 +48,7 @@ def usable(alias: str, as_of: str) -> str:
     >>> usable("usage", "spine.as_of")
     '(usage._event_on < spine.as_of and usage._known_on < spine.as_of and usage._superseded_on >= spine.as_of)'
     """
-    return (
-        f"({alias}._event_on < {as_of} and {alias}._known_on < {as_of} and {alias}._superseded_on >= {as_of})"
-    )
+    return f"({alias}._event_on < {as_of} and {alias}._known_on < {as_of} and {alias}._superseded_on >= {as_of})"
 
 
 def day_column(name: str) -> str:
@@ -106,9 +104,7 @@ def dated_select(
     several_versions : whether a key may come in several versions; where none does, ordering them is saved.
     """
     typed = {column.name: SQL_TYPES[column.kind] for column in table.columns} | {KNOWN_AT: "timestamp"}
-    lines = [
-        name if name in present else f"cast(null as {sql_type}) as {name}" for name, sql_type in typed.items()
-    ]
+    lines = [name if name in present else f"cast(null as {sql_type}) as {name}" for name, sql_type in typed.items()]
     lines += [f'"{name}"' for name in extras]
     days = [
         f"{local_day(column.name, timezone)} as {day_column(column.name)}"
@@ -235,9 +231,7 @@ class Facts:
             path = folder / f"{name}.parquet"
             extras[name] = ()
             if not path.exists():
-                query = dated_select(
-                    table, "(select 1 where false)", set(), timezone=timezone, lag_days=0, extras=()
-                )
+                query = dated_select(table, "(select 1 where false)", set(), timezone=timezone, lag_days=0, extras=())
                 connection.execute(f"create view facts.{name} as {query}")
                 continue
             present.add(name)

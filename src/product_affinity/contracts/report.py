@@ -30,9 +30,7 @@ class Violation:
         >>> print(Violation("usage", "active_users", 1204, 1600000, "negative", "A-0017, 2026-02-03"))
         usage.active_users  1,204 of 1,600,000 rows negative (first: A-0017, 2026-02-03)
         """
-        return (
-            f"{self.table}.{self.column}  {self.rows:,} of {self.of:,} rows {self.what} (first: {self.first})"
-        )
+        return f"{self.table}.{self.column}  {self.rows:,} of {self.of:,} rows {self.what} (first: {self.first})"
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,7 @@ def build_rules(
     present = [*(column for column in table.columns if column.name in types)]
     if KNOWN_AT in types:
         present.append(Column(KNOWN_AT, "timestamp"))
-    rules = [
-        rule for column in present for rule in _column_rules(column, types[column.name], formats, products)
-    ]
+    rules = [rule for column in present for rule in _column_rules(column, types[column.name], formats, products)]
     rules += [
         Rule(late, f"before {early}", f'"{late}" < "{early}"')
         for early, late in table.closing_order
@@ -89,16 +87,10 @@ def build_rules(
     return (*rules, *_known_too_early(table, types, timezone), *_unidentified(table, types))
 
 
-def _column_rules(
-    column: Column, raw_type: str, formats: Sequence[str], products: Sequence[str]
-) -> list[Rule]:
+def _column_rules(column: Column, raw_type: str, formats: Sequence[str], products: Sequence[str]) -> list[Rule]:
     name, rules = column.name, []
     if column.required:
-        filled = (
-            f"coalesce(trim(\"{name}\"), '') <> ''"
-            if column.kind in ("id", "text")
-            else f'"{name}" is not null'
-        )
+        filled = f"coalesce(trim(\"{name}\"), '') <> ''" if column.kind in ("id", "text") else f'"{name}" is not null'
         readable = f' and not "{unreadable(name)}"' if can_fail(column.kind, type_family(raw_type)) else ""
         rules.append(Rule(name, "empty", f"not ({filled}){readable}"))
     if can_fail(column.kind, type_family(raw_type)):
@@ -152,9 +144,7 @@ def _known_too_early(table: Table, types: Mapping[str, str], timezone: str) -> l
     if event is None or event.future or not {event.name, KNOWN_AT} <= set(types):
         return []
     happened = local_day(event.name, timezone) if event.kind == "timestamp" else f'"{event.name}"'
-    return [
-        Rule(KNOWN_AT, f"before it happened ({event.name})", f"{local_day(KNOWN_AT, timezone)} < {happened}")
-    ]
+    return [Rule(KNOWN_AT, f"before it happened ({event.name})", f"{local_day(KNOWN_AT, timezone)} < {happened}")]
 
 
 def _unidentified(table: Table, types: Mapping[str, str]) -> list[Rule]:

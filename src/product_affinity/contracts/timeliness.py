@@ -63,9 +63,7 @@ class Timeliness:
         )
 
 
-def read_timeliness(
-    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, as_of: dt.date
-) -> Timeliness:
+def read_timeliness(connection: duckdb.DuckDBPyConnection, table: Table, path: Path, as_of: dt.date) -> Timeliness:
     """Read from a facts file what an as-of date makes of it.
 
     Parameters

@@ -174,9 +174,7 @@ def outreach_rows(history: History) -> Columns:
             people.owner[plays["account"]],
             [f"U-{number:03d}" for number in range(1, int(people.owner.max(initial=0)) + 2)],
         ),
-        "channel": Words(
-            np.where(treated, rng.integers(0, 3, count), -1), ("call", "e-mail", "review meeting")
-        ),
+        "channel": Words(np.where(treated, rng.integers(0, 3, count), -1), ("call", "e-mail", "review meeting")),
     }
 
 

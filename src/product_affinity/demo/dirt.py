@@ -98,11 +98,7 @@ def dirty(table: str, columns: Columns, seed: int, number: int = 0) -> Columns:
     size = len(_codes(next(iter(columns.values()))))
     pieces = [dict(columns)]
     for faults in FAULTS.get(table, ()):
-        rows = (
-            np.sort(rng.integers(0, size, max(1, round(size * SHARE))))
-            if size
-            else np.empty(0, dtype=np.int64)
-        )
+        rows = np.sort(rng.integers(0, size, max(1, round(size * SHARE)))) if size else np.empty(0, dtype=np.int64)
         piece = take(columns, np.unique(rows))
         pieces.append(piece | {name: fault(piece[name]) for name, fault in faults.items()})
     return {name: _joined([piece[name] for piece in pieces]) for name in columns}

@@ -98,9 +98,7 @@ def ticket_rows(history: History) -> Columns:
     people = history.population
     account, day, _ = _events(history, rng, 0.28, -0.3, np.exp(0.4 * people.support_load))
     count = len(account)
-    priority = np.searchsorted(
-        np.cumsum(PRIORITY_SHARES), rng.random(count) * PRIORITY_SHARES.sum(), side="right"
-    )
+    priority = np.searchsorted(np.cumsum(PRIORITY_SHARES), rng.random(count) * PRIORITY_SHARES.sum(), side="right")
     seconds = working_seconds(rng, count)
     duration = (DAYS_TO_CLOSE[priority] * rng.lognormal(-0.2, 0.8, count)).astype(np.int64)
     closed = np.where(day + duration < history.clock.until, day + duration, NEVER)
@@ -156,9 +154,7 @@ def problem_rows(history: History) -> Columns:
     account, product, day = account[kept], product[kept], day[kept]
     tags = sorted({tag for item in catalog for tag in item.solves})
     longest = max((len(item.solves) for item in catalog), default=0)
-    solves = np.array(
-        [[tags.index(t) for t in _cycled(item.solves, longest)] for item in catalog], dtype=np.int64
-    )
+    solves = np.array([[tags.index(t) for t in _cycled(item.solves, longest)] for item in catalog], dtype=np.int64)
     count = len(account)
     tag = solves[product, rng.integers(0, max(longest, 1), count)] if longest else np.empty(0, dtype=np.int64)
     statements = [text.format(tag=name.replace("_", " ")) for name in tags for text in words.STATEMENTS]
@@ -170,9 +166,7 @@ def problem_rows(history: History) -> Columns:
         "problem_id": Words(np.arange(count), numbered("N", count)),
         "account_id": Words(account, numbered("A", len(history.population))),
         "tag": Words(tag, tags),
-        "statement": Words(
-            tag * len(words.STATEMENTS) + rng.integers(0, len(words.STATEMENTS), count), statements
-        ),
+        "statement": Words(tag * len(words.STATEMENTS) + rng.integers(0, len(words.STATEMENTS), count), statements),
         "noted_at": instants(day, seconds),
         "source": Words(rng.integers(0, 3, count), words.PROBLEM_SOURCES),
         "solved_at": instants(solved, 16 * 3600),

@@ -40,9 +40,7 @@ def account_names(count: int) -> list[str]:
 def owner_names(count: int) -> list[str]:
     """Names of the customer-success managers."""
     given, family = words.GIVEN_NAMES, words.FAMILY_NAMES
-    return [
-        f"{given[n % len(given)]} {family[(n * 5 + n // len(given)) % len(family)]}" for n in range(count)
-    ]
+    return [f"{given[n % len(given)]} {family[(n * 5 + n // len(given)) % len(family)]}" for n in range(count)]
 
 
 def account_rows(history: History) -> Columns:
@@ -53,9 +51,7 @@ def account_rows(history: History) -> Columns:
     late = (rng.random(len(account)) < LATE_ENRICHMENT_SHARE) & (day > people.created[account])
     known = day + np.where(late, rng.integers(1, 21, len(account)), 0)
     kept = (day < clock.until) & (known < clock.until)
-    account, day, employees, owner, known = (
-        column[kept] for column in (account, day, employees, owner, known)
-    )
+    account, day, employees, owner, known = (column[kept] for column in (account, day, employees, owner, known))
     ids, count = numbered("A", len(people)), int(people.owner.max(initial=0)) + 1
     industry = np.where(rng.random(len(people)) < 0.02, -1, people.industry)
     return {
@@ -159,9 +155,7 @@ def _touches(
     pieces = [(everyone, since), (everyone[until < NEVER], until[until < NEVER])]
     pace = 0.22 * np.exp(0.3 * people.health_mean[account])
     for period in range(clock.periods):
-        customer = (people.joined[account] <= clock.starts[period]) & (
-            history.left[account] > clock.starts[period]
-        )
+        customer = (people.joined[account] <= clock.starts[period]) & (history.left[account] > clock.starts[period])
         met = np.flatnonzero((rng.random(len(account)) < pace) & customer)
         day = clock.starts[period] + rng.integers(0, clock.days(period), len(met))
         within = (day > since[met]) & (day < until[met])

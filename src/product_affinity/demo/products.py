@@ -117,10 +117,7 @@ class Products:
             launched=np.array([to_day(product.launched_on or dt.date(1970, 1, 1)) for product in catalog]),
             sold_to=np.array(
                 [
-                    [
-                        not product.sellable_to.segment or segment in product.sellable_to.segment
-                        for product in catalog
-                    ]
+                    [not product.sellable_to.segment or segment in product.sellable_to.segment for product in catalog]
                     for segment in SEGMENTS
                 ]
             ),

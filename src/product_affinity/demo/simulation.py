@@ -146,9 +146,7 @@ class _Run:
         self.open = np.full(shape, -1)
         self.dropped = np.full(shape, -NEVER)
         self.expires = np.full(shape, NEVER)
-        self.treated_left, self.play_wait, self.loss_wait = (
-            np.zeros(shape, dtype=np.uint8) for _ in range(3)
-        )
+        self.treated_left, self.play_wait, self.loss_wait = (np.zeros(shape, dtype=np.uint8) for _ in range(3))
         self.left = np.full(shape[0], NEVER)
         self.adoptions = Log(("account", "product", "day", "via"))
         self.ends = Log(("account", "product", "day", "why"))
@@ -303,9 +301,7 @@ class _Run:
         self.open[fresh] = start + opened[fresh]
         rows, columns = np.nonzero(closed < NEVER)
         over = (rows, columns)
-        self.deals.add(
-            rows, columns, self.open[over], start + closed[over], won[over].astype(np.int64), why[over]
-        )
+        self.deals.add(rows, columns, self.open[over], start + closed[over], won[over].astype(np.int64), why[over])
         self.open[over] = -1
         self.loss_wait[(closed < NEVER) & ~won] = LOSS_WAIT
 

@@ -70,9 +70,7 @@ def build_subscriptions(history: History) -> Subscriptions:
     rng = stream(history.seed, "subscriptions")
     paid = _intervals(history)
     trials = _trials(history, rng)
-    account, product, start, end, via, trial = (
-        np.concatenate(columns) for columns in zip(paid, trials, strict=True)
-    )
+    account, product, start, end, via, trial = (np.concatenate(columns) for columns in zip(paid, trials, strict=True))
     order = np.lexsort((start, product, account))
     account, product, start, end = account[order], product[order], start[order], end[order]
     is_trial = trial[order] == 1

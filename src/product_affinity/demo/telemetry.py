@@ -125,9 +125,7 @@ def _missing(
 ) -> NDArray[np.bool_]:
     """Days without a feed: outages for everybody, gaps of 4 to 9 days for single accounts."""
     accounts = len(history.population)
-    first = np.where(
-        rng.random(accounts) < GAP_CHANCE, rng.integers(0, len(days.day), accounts), len(days.day)
-    )
+    first = np.where(rng.random(accounts) < GAP_CHANCE, rng.integers(0, len(days.day), accounts), len(days.day))
     last = first + rng.integers(4, 10, accounts)
     number = np.arange(len(days.day))
     gap = (number >= first[:, None]) & (number < last[:, None])
@@ -157,11 +155,7 @@ def hosted_features(history: History) -> _Features:
     ids, rows = history.products.ids, []
     for target, product in enumerate(catalog):
         rows += [(target, feature, -1) for feature in product.core_features]
-        near = [
-            ids.index(other)
-            for other, level in product.adjacency.items()
-            if level.workflow_integration == "high"
-        ]
+        near = [ids.index(other) for other, level in product.adjacency.items() if level.workflow_integration == "high"]
         if near:
             rows += [(near[n % len(near)], name, target) for n, name in enumerate(product.adjacent_features)]
     names = tuple(sorted({name for _, name, _ in rows}))
@@ -191,9 +185,7 @@ def feature_pieces(history: History, subscriptions: Subscriptions) -> Iterator[C
         for offset in range(first, clock.days(period), 7):
             day = int(clock.starts[period]) + offset
             here = (subs.start[sub] + 7 <= day) & (day < subs.end[sub])
-            mean = _mean_uses(
-                history, subs, features, sub[here], feature[here], need, offset / clock.days(period)
-            )
+            mean = _mean_uses(history, subs, features, sub[here], feature[here], need, offset / clock.days(period))
             uses = rng.poisson(mean)
             rows.append((sub[here][uses > 0], feature[here][uses > 0], day, uses[uses > 0]))
         which, what = (np.concatenate([row[n] for row in rows]) for n in range(2))

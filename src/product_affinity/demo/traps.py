@@ -116,9 +116,7 @@ def plant(tables: dict[str, Columns], history: History) -> dict[str, Columns]:
     """
     rng = stream(history.seed, "traps")
     return tables | {
-        "accounts": _delete_churned(
-            _enrich(_with_account_columns(tables["accounts"], history), history), history, rng
-        ),
+        "accounts": _delete_churned(_enrich(_with_account_columns(tables["accounts"], history), history), history, rng),
         "opportunities": _backdate(tables["opportunities"], history, rng),
         "health": _restate(tables["health"], history),
         "signals": _order_forms(tables["signals"], history),
@@ -200,9 +198,7 @@ def _backdate(opportunities: Columns, history: History, rng: np.random.Generator
     won = _words(opportunities["stage"]).vocabulary.index("closed_won")
     zeros = np.zeros(count, dtype=np.int64)
     row |= {
-        "opportunity_id": Words(
-            len(ids.vocabulary) + np.arange(count), [*ids.vocabulary, *numbered("OB", count)]
-        ),
+        "opportunity_id": Words(len(ids.vocabulary) + np.arange(count), [*ids.vocabulary, *numbered("OB", count)]),
         "account_id": Words(account, _words(opportunities["account_id"]).vocabulary),
         "product_id": Words(product, history.products.ids),
         "kind": Words(zeros, _words(opportunities["kind"]).vocabulary),
@@ -272,11 +268,7 @@ def provisioned(history: History, subscriptions: Subscriptions) -> Iterator[Colu
     bought = np.intersect1d(bought, np.flatnonzero(~subs.trial)[position])
     lead = rng.integers(3, 15, len(bought))
     index = np.repeat(bought, lead)
-    before = (
-        np.concatenate([np.arange(1, days + 1) for days in lead])
-        if len(lead)
-        else np.empty(0, dtype=np.int64)
-    )
+    before = np.concatenate([np.arange(1, days + 1) for days in lead]) if len(lead) else np.empty(0, dtype=np.int64)
     day = subs.start[index] - before
     users = rng.integers(1, 4, len(index))
     yield {

@@ -58,9 +58,7 @@ def true_pairs(history: History, point: int, paths: int = PATHS) -> TruePairs:
     point : number of the as-of date, 0 for the start of the history, `clock.periods` for `until`.
     paths : draws of the hidden states ahead, an even number.
     """
-    parts = [
-        _block(history, point, rows, number, paths) for number, rows in enumerate(_blocks(history, point))
-    ]
+    parts = [_block(history, point, rows, number, paths) for number, rows in enumerate(_blocks(history, point))]
     return TruePairs(
         account=np.concatenate([part.account for part in parts]),
         product=np.concatenate([part.product for part in parts]),
@@ -176,9 +174,7 @@ class _Path:
             if segment.step != step:
                 step, chances = segment.step, self.chances[segment.step]
                 able = self.pairs.loss_wait <= step
-                chances = replace(
-                    chances, direct=chances.direct + able * treated[step] * effects.play_chance[rows]
-                )
+                chances = replace(chances, direct=chances.direct + able * treated[step] * effects.play_chance[rows])
             if conflicts:
                 alone, blocked = _conflicts(alone, chances, segment.days, conflicts)
                 leave = 1.0 - (1.0 - chances.leave) * (1.0 - blocked)
@@ -194,9 +190,7 @@ class _Path:
 
     def policy(self) -> dict[int, Floats]:
         """Adopted by each horizon, outreach going on as it does."""
-        treated = [
-            now + ahead for now, ahead in zip(self.pairs.treated_now, self.pairs.treated_ahead, strict=True)
-        ]
+        treated = [now + ahead for now, ahead in zip(self.pairs.treated_now, self.pairs.treated_ahead, strict=True)]
         return self.adopted(treated, max(HORIZONS_DAYS))
 
     def uplift(self) -> Floats:
@@ -208,9 +202,7 @@ class _Path:
 
 def _antithetic(pairs: _Pairs, rng: np.random.Generator) -> Iterator[_Path]:
     """Draw one path of the hidden states ahead and its mirror image."""
-    shocks = [
-        (rng.normal(size=(2, len(pairs.rows))), rng.normal(size=pairs.status.shape)) for _ in pairs.steps[1:]
-    ]
+    shocks = [(rng.normal(size=(2, len(pairs.rows))), rng.normal(size=pairs.status.shape)) for _ in pairs.steps[1:]]
     for sign in (1.0, -1.0):
         yield _path(pairs, [(sign * own, sign * pair) for own, pair in shocks])
 
@@ -242,9 +234,7 @@ def _path(pairs: _Pairs, shocks: list[tuple[Floats, Floats]]) -> _Path:
     return _Path(pairs, chances)
 
 
-def _conflicts(
-    alone: Mass, chances: Chances, days: int, conflicts: list[tuple[int, int]]
-) -> tuple[Mass, Floats]:
+def _conflicts(alone: Mass, chances: Chances, days: int, conflicts: list[tuple[int, int]]) -> tuple[Mass, Floats]:
     """Advance conflicting products as if alone, and return each pair's daily chance that the other one is
     bought.
 

@@ -111,9 +111,7 @@ def _array(column: Column) -> pa.Array:
         position = {word: number for number, word in enumerate(dict.fromkeys(column.vocabulary))}
         of_word = np.array([position[word] for word in column.vocabulary], dtype=np.int32)
         missing = column.codes < 0
-        indices = pa.array(
-            of_word[np.where(missing, 0, column.codes)] if len(of_word) else column.codes, mask=missing
-        )
+        indices = pa.array(of_word[np.where(missing, 0, column.codes)] if len(of_word) else column.codes, mask=missing)
         return pa.DictionaryArray.from_arrays(indices.cast(pa.int32()), pa.array(list(position), pa.string()))
     if isinstance(column, np.ma.MaskedArray):
         return pa.array(column.data, mask=np.ma.getmaskarray(column))

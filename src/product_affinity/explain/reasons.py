@@ -14,6 +14,7 @@ import pandas as pd
 from product_affinity.project.families import FeatureColumn
 
 MOST_REASONS = 3
+REASONS = tuple(f"reason_{k + 1}" for k in range(MOST_REASONS))
 
 
 def reasons_for(
@@ -26,13 +27,14 @@ def reasons_for(
 ) -> pd.DataFrame:
     """Put up to three reasons for and one against into words.
 
-    A family's share is the sum of its columns' contributions minus the product's average; it is shown with the
-    words of its strongest column that has a value and points the same way.
+    A family's share is the sum of its columns' contributions minus the product's average. It is shown with the
+    words of its strongest column that has a value, points the same way and may be said on that side; a count of
+    nothing speaks for no row.
 
     Parameters
     ----------
     contributions : additive contributions to the log-odds, rows × feature columns.
-    average : the product's average contributions, product_id × feature columns.
+    average : the product's average contributions, product_id × feature columns; 0 where a product has none.
     values : feature values of the rows.
     columns : the feature columns with their reason templates.
     product : product_id of each row.
@@ -43,44 +45,50 @@ def reasons_for(
     DataFrame
         reason_1, reason_2, reason_3 and caution, null where there is none; index of `contributions`.
     """
-    told = [c for c in columns if c.name in contributions and c.reason]
-    names = [c.name for c in told]
-    relative = contributions[names].to_numpy() - average.reindex(product)[names].fillna(0.0).to_numpy()
-    seen = values[names].notna().to_numpy()
-    families = np.array([c.family for c in told])
-    rows = []
-    for position, product_id in enumerate(product):
-        shares = {
-            family: float(relative[position, families == family].sum()) for family in dict.fromkeys(families.tolist())
-        }
-        words = {
-            family: _words(told, relative[position], seen[position], values.iloc[position], family, share, product_names[product_id])
-            for family, share in shares.items()
-        }
-        ordered = sorted((family for family in shares if words[family]), key=lambda f: (-shares[f], f))
-        helping = [words[f] for f in ordered if shares[f] > 0][:MOST_REASONS]
-        hindering = [words[f] for f in reversed(ordered) if shares[f] < 0][:1]
-        rows.append([*helping, *[None] * (MOST_REASONS - len(helping)), *(hindering or [None])])
-    labels = [f"reason_{k + 1}" for k in range(MOST_REASONS)]
-    return pd.DataFrame(rows, index=contributions.index, columns=[*labels, "caution"], dtype="str")
+    shown = [column for column in columns if column.name in contributions]
+    names = [column.name for column in shown]
+    reference = average.reindex(index=product, columns=names).fillna(0.0).to_numpy()
+    relative = contributions[names].to_numpy() - reference
+    cells = values[names].to_numpy(dtype=object)
+    told = [
+        _tell(shown, relative[row], dict(zip(names, cells[row], strict=True)), product_names[product_id])
+        for row, product_id in enumerate(product)
+    ]
+    return pd.DataFrame(told, index=contributions.index, columns=[*REASONS, "caution"], dtype="str")
+
+
+def _tell(
+    columns: Sequence[FeatureColumn],
+    relative: np.ndarray,
+    values: Mapping[str, float | str],
+    product_name: str,
+) -> list[str | None]:
+    """Words of one row: the reasons for it, strongest family first, then the one against it."""
+    shares: dict[str, float] = {}
+    for column, share in zip(columns, relative, strict=True):
+        shares[column.family] = shares.get(column.family, 0.0) + float(share)
+    ordered = sorted(shares, key=lambda family: (-shares[family], family))
+    words = {
+        family: _words([pair for pair in zip(columns, relative, strict=True) if pair[0].family == family],
+                       values, shares[family], product_name)
+        for family in ordered
+    }  # fmt: skip
+    helping = [words[f] for f in ordered if shares[f] > 0 and words[f]][:MOST_REASONS]
+    hindering = [words[f] for f in reversed(ordered) if shares[f] < 0 and words[f]][:1]
+    return [*helping, *[None] * (MOST_REASONS - len(helping)), *(hindering or [None])]
 
 
 def _words(
-    told: Sequence[FeatureColumn],
-    relative: np.ndarray,
-    seen: np.ndarray,
-    values: pd.Series,
-    family: str,
+    family: Sequence[tuple[FeatureColumn, float]],
+    values: Mapping[str, float | str],
     share: float,
     product_name: str,
 ) -> str | None:
-    """Words of the family's strongest column with a value that points the family's way."""
-    candidates = [
-        (abs(relative[k]), column.name, column)
-        for k, column in enumerate(told)
-        if column.family == family and seen[k] and relative[k] * share > 0
-    ]
-    if not candidates:
-        return None
-    column = max(candidates, key=lambda item: item[:2])[2]
-    return column.say(values[column.name], product=product_name)
+    """Words of the family's strongest column that may speak on the family's side."""
+    side = "for" if share > 0 else "against"
+    for column, effect in sorted(family, key=lambda pair: (-abs(pair[1]), pair[0].name)):
+        value = values[column.name]
+        nothing = value is None or value != value or (side == "for" and value == 0)
+        if column.reason and column.said in (side, "both") and effect * share > 0 and not nothing:
+            return column.say(value, product=product_name)
+    return None

@@ -20,9 +20,7 @@ MANIFEST, SUCCESS = "manifest.json", "_SUCCESS"
 FOLDER_MODE, FILE_MODE = 0o750, 0o640
 
 
-def publish_lists(
-    lists: Path, as_of: dt.date, write: Callable[[Path], Mapping[str, object]]
-) -> Path:
+def publish_lists(lists: Path, as_of: dt.date, write: Callable[[Path], Mapping[str, object]]) -> Path:
     """Write a list and show it atomically.
 
     Parameters

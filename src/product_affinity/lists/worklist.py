@@ -98,7 +98,10 @@ def _continue_plays(rows: pd.DataFrame, previous: PublishedList | None, as_of: d
 def build_watchlist(held: pd.DataFrame) -> pd.DataFrame:
     """Build the watchlist: what is held back, by which gate, and what would open it; most valuable first."""
     rows = held.rename(columns={"first_gate": "gate"}).sort_values(
-        ["value_usd", "account_id", "product_id"], ascending=[False, True, True], kind="stable", ignore_index=True
+        ["value_usd", "account_id", "product_id"],
+        ascending=[False, True, True],
+        kind="stable",
+        ignore_index=True,
     )
     # The date a gate opens is known only for waiting periods, which come with the readiness rules.
     rows["unblocked_on"] = pd.Series(pd.NaT, index=rows.index, dtype="datetime64[us]")

@@ -15,9 +15,9 @@ _FORMULA_STARTS = ("=", "+", "-", "−", "@")
 
 
 def clean_text(text: str) -> str:
-    """Replace runs of control and direction characters by one space.
+    r"""Replace runs of control and direction characters by one space.
 
-    >>> clean_text("Acme\\r\\nLtd")
+    >>> clean_text("Acme\r\nLtd")
     'Acme Ltd'
     """
     return _UNPRINTABLE.sub(" ", text)

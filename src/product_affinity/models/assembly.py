@@ -12,6 +12,9 @@ from product_affinity.project.model_spec import EstimatorSpec
 
 #: tells pooled models that the account dropped the product before
 WINBACK = "is_winback"
+#: horizon and age of the rows that set the present level, and their label
+RECENT_HORIZON_DAYS, RECENT_DAYS = 30, 92
+RECENT_LABEL = "adopted_30d"
 
 
 def build_classifier(
@@ -40,15 +43,44 @@ def build_classifier(
     return PropensityClassifier(
         horizon_days=horizon_days,
         gap_days=gap_days,
-        monotone={
-            c.name: c.monotone for c in columns if c.monotone and c.kind == "number" and c.name != offset
-        },
+        monotone={c.name: c.monotone for c in columns if c.monotone and c.kind == "number" and c.name != offset},
         offset=offset,
         categorical=[column.name for column in columns if column.kind == "category"] or "auto",
         candidates=spec.candidates,
         n_seeds=spec.n_seeds,
         n_jobs=n_jobs,
         random_state=spec.random_state,
+    )
+
+
+def recalibrate_recent(
+    classifier: PropensityClassifier,
+    rows: pd.DataFrame,
+    columns: tuple[FeatureColumn, ...],
+    *,
+    observed_until: pd.Timestamp,
+    maturity_days: int,
+) -> PropensityClassifier:
+    """Set the classifier's level to what the last three months of closed 30-day horizons show.
+
+    Parameters
+    ----------
+    classifier : fitted.
+    rows : training table with `RECENT_LABEL`; only rows whose 30 days have closed by `observed_until` are used.
+    columns : feature columns in declared order.
+    observed_until : the origin: as-of date of the run, or of the fold.
+    maturity_days : days after a horizon's end until its label counts.
+    """
+    closed_on = rows["as_of"] + pd.Timedelta(days=RECENT_HORIZON_DAYS + maturity_days)
+    closed = rows[(closed_on <= observed_until) & rows[RECENT_LABEL].notna()]
+    recent = closed[closed["as_of"] > closed["as_of"].max() - pd.Timedelta(days=RECENT_DAYS)]
+    if recent.empty:
+        return classifier
+    return classifier.recalibrate(
+        model_frame(recent, columns),
+        recent[RECENT_LABEL].to_numpy(np.int64),
+        product=recent["product_id"].to_numpy(),
+        horizon_days=min(RECENT_HORIZON_DAYS, classifier.horizon_days),
     )
 
 

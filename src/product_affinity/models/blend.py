@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from product_affinity.models.calibration import Sigmoid, fold_levels
 from product_affinity.models.encoding import IntVector
 from product_affinity.models.logistic import Matrix, Prior, Vector, fit_logistic
 
@@ -24,11 +26,13 @@ class OutOfFold:
     Parameters
     ----------
     log_odds : ndarray of shape (n, candidates)
-        Calibrated log-odds.
+        Log-odds, offset included.
     target, weight : ndarray of shape (n,)
         0 or 1, and population weights.
-    codes, folds : ndarray of int
-        Product and fold of each row.
+    codes : ndarray of int
+        Product of each row.
+    folds : ndarray of int or None
+        Fold of each row where folds follow each other in time.
 
     """
 
@@ -36,10 +40,15 @@ class OutOfFold:
     target: Vector
     weight: Vector
     codes: IntVector
-    folds: IntVector
+    folds: IntVector | None
+
+    def calibrated(self, sigmoids: Sequence[Sigmoid]) -> OutOfFold:
+        """The same predictions, each candidate's calibrated."""
+        columns = [sigmoid.apply(self.log_odds[:, at], self.codes) for at, sigmoid in enumerate(sigmoids)]
+        return replace(self, log_odds=np.column_stack(columns))
 
 
-def fit_weights(oof: OutOfFold, centre: float, available: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def fit_weights(oof: OutOfFold, available: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Weights per product and candidate.
 
     Minimises the log-loss of the weighted sum of log-odds (a logarithmic opinion pool, Genest &
@@ -49,8 +58,6 @@ def fit_weights(oof: OutOfFold, centre: float, available: npt.NDArray[np.bool_])
     ----------
     oof : OutOfFold
         Out-of-fold predictions.
-    centre : float
-        Log-odds at which weights have no effect: the overall base rate.
     available : ndarray of bool of shape (products, candidates)
         Which candidates exist for which product.
 
@@ -61,6 +68,9 @@ def fit_weights(oof: OutOfFold, centre: float, available: npt.NDArray[np.bool_])
 
     """
     count = available.shape[1]
+    rate = float(np.average(oof.target, weights=oof.weight))
+    # at the overall base rate, weights have no effect
+    centre = float(np.log(rate / (1.0 - rate)))
     equal = np.full(count, 1.0 / count)
     common = _fit(oof, slice(None), centre, equal, COMMON_PRECISION)
     weights = np.empty(available.shape)
@@ -82,17 +92,15 @@ def normalised(raw: Vector, present: npt.NDArray[np.bool_]) -> Vector:
 
     """
     kept = np.where(present, raw, 0.0)
-    total = kept.sum()
-    if total <= 0:
+    if kept.sum() <= 0:
         kept = present.astype(np.float64)
-    kept = np.where(kept / total < NEGLIGIBLE, 0.0, kept)
+    kept = np.where(kept < NEGLIGIBLE * kept.sum(), 0.0, kept)
     return np.asarray(kept / kept.sum(), dtype=np.float64)
 
 
 def _fit(oof: OutOfFold, at: IntVector | slice, centre: float, mean: Vector, precision: float) -> Vector:
-    fold_of = np.unique(oof.folds[at], return_inverse=True)[1]
-    levels = np.eye(fold_of.max() + 1)[fold_of]
     candidates = oof.log_odds[at] - centre
+    levels = fold_levels(None if oof.folds is None else oof.folds[at], len(candidates))
     design = np.column_stack([levels, candidates])
     size = levels.shape[1]
     prior = Prior(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from product_affinity.models.encoding import IntVector
@@ -63,9 +64,9 @@ def product_values(values: tuple[float, ...], codes: IntVector) -> Vector:
 
 
 def fit_sigmoid(
-    log_odds: Vector, target: Vector, weight: Vector, folds: IntVector, codes: IntVector, products: int
+    log_odds: Vector, target: Vector, weight: Vector, folds: IntVector | None, codes: IntVector, products: int
 ) -> Sigmoid:
-    """Fit slope and product intercepts on out-of-fold predictions.
+    """Fit the slope on out-of-fold predictions, and product intercepts where time plays no part.
 
     Parameters
     ----------
@@ -73,9 +74,10 @@ def fit_sigmoid(
         Out-of-fold log-odds.
     target, weight : ndarray of shape (n,)
         0 or 1, and weights.
-    folds : ndarray of int
-        Fold of each row. What moved a whole fold (a trend, a season) is a nuisance here: the
-        final fit has seen those rows, and the present level is the recency intercept's matter.
+    folds : ndarray of int or None
+        Fold and product of each row as one code where folds follow each other in time. What moved
+        a product within a fold (a trend, a season, its launch) is a nuisance then: the final fit has
+        seen those rows, and the present level is the recency intercepts' matter.
     codes : ndarray of int
         Product codes.
     products : int
@@ -84,10 +86,11 @@ def fit_sigmoid(
     """
     if target.sum() < MIN_EVENTS:
         return Sigmoid()
-    fold_of = np.unique(folds, return_inverse=True)[1]
-    levels = np.eye(fold_of.max() + 1)[fold_of]
+    levels = fold_levels(folds, len(target))
     free = np.full(levels.shape[1], 1e-3)
-    drift = fit_logistic(levels, target, weight, log_odds, Prior.free(free)).coefficients
+    drift = np.zeros(levels.shape[1])
+    if folds is not None:
+        drift = fit_logistic(levels, target, weight, log_odds, Prior.free(free)).coefficients
     centre = float(np.average(log_odds, weights=weight * expit(log_odds)))
     design = np.column_stack([levels, log_odds - centre])
     prior = Prior.free(np.append(free, SLOPE_PRECISION))
@@ -96,7 +99,25 @@ def fit_sigmoid(
     shares = levels.T @ weight / weight.sum()
     shift, slope = float(shares @ fit[:-1]), 1.0 + float(fit[-1])
     level = log_odds + levels @ drift + design @ fit
-    return Sigmoid(centre, shift, slope, product_intercepts(level, target, weight, codes, products))
+    intercepts = product_intercepts(level, target, weight, codes, products) if folds is None else ()
+    return Sigmoid(centre, shift, slope, intercepts)
+
+
+def fold_levels(folds: IntVector | None, row_count: int) -> npt.NDArray[np.float64]:
+    """Indicator of each fold, or a column of ones where folds don't follow each other in time.
+
+    Examples
+    --------
+    >>> fold_levels(np.array([0, 1, 1]), 3)
+    array([[1., 0.],
+           [0., 1.],
+           [0., 1.]])
+
+    """
+    if folds is None:
+        return np.ones((row_count, 1))
+    fold_of = np.unique(folds, return_inverse=True)[1]
+    return np.asarray(np.eye(fold_of.max() + 1)[fold_of], dtype=np.float64)
 
 
 def product_intercepts(

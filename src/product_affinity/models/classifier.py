@@ -27,10 +27,11 @@ from product_affinity.models.encoding import (
     to_frame,
 )
 from product_affinity.models.fitted import FittedBlend, Offset
-from product_affinity.models.fitting import FitPlan, fit_blend
+from product_affinity.models.fitting import fit_blend
 from product_affinity.models.identifiers import account_codes, as_of_days, known_products, product_codes
 from product_affinity.models.logistic import Vector
 from product_affinity.models.rows import Rows, population_weight, sample_negatives
+from product_affinity.models.training import FitPlan
 
 CANDIDATES = ("pooled", "heads", "ridge")
 

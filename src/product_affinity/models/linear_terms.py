@@ -61,15 +61,15 @@ class LinearTerms:
         count = len(self.numbers)
         out = np.empty((len(matrix), self.size))
         numbers = out[:, :count]
-        numbers[:] = matrix[:, self.numbers]
+        numbers[:] = np.take(matrix, self.numbers, axis=1)
         for at, scale in enumerate(self.logs):
             if scale > 0:
                 numbers[:, at] = np.arcsinh(numbers[:, at] / scale)
         numbers -= np.array(self.means)
         numbers /= np.array(self.scales)
         np.clip(numbers, -CLIP, CLIP, out=numbers)
-        np.nan_to_num(numbers, copy=False, nan=0.0)
-        out[:, count : count + len(self.missing)] = np.isnan(matrix[:, self.missing])
+        np.copyto(numbers, 0.0, where=np.isnan(numbers))
+        out[:, count : count + len(self.missing)] = np.isnan(np.take(matrix, self.missing, axis=1))
         for at, (column, code) in enumerate(self.levels, start=count + len(self.missing)):
             out[:, at] = matrix[:, column] == code
         return out

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from product_affinity.models.encoding import BLOCK_ROWS, FloatMatrix, IntVector
+from product_affinity.models.encoding import FloatMatrix, IntVector
 from product_affinity.models.linear_terms import LinearTerms
 from product_affinity.models.logistic import LogisticFit, Matrix, Prior, Vector, fit_logistic
 
 #: prior precision of the pooled intercept: practically free
 INTERCEPT_PRECISION = 1e-3
+#: rows scored at once: their design stays in the fast cache
+SCORED_ROWS = 2048
 #: the grid on which the pooled penalty is searched, from nearly free to nearly nothing
 PENALTIES = tuple(float(value) for value in 3.0 ** np.arange(-1, 10))
 FIRST_PENALTY = 27.0
@@ -25,6 +27,8 @@ FIRST_DEVIATION_PENALTY = 81.0
 DEVIATION_ROUNDS = 5
 #: how many products' worth the common variance of deviations counts for each column
 SHARED_DEVIATIONS = 2.0
+#: least relevance of a column
+RELEVANCE_FLOOR = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,16 @@ class RidgeModel:
     def log_odds(self, matrix: FloatMatrix, codes: IntVector) -> Vector:
         """Log-odds of each row, without the offset."""
         out = np.empty(len(matrix))
-        for start in range(0, len(matrix), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
+        for start in range(0, len(matrix), SCORED_ROWS):
+            rows = slice(start, start + SCORED_ROWS)
             design = self.terms.design(matrix[rows])
-            out[rows] = self.pooled[0] + design @ self.pooled[1:]
+            out[rows] = _linear(design, self.pooled)
             block = codes[rows]
             for code in np.unique(block):
                 beta = self.products.get(int(code))
                 if beta is not None:
                     at = np.flatnonzero(block == code)
-                    out[start + at] = beta[0] + design[at] @ beta[1:]
+                    out[start + at] = _linear(design[at], beta)
         return out
 
     def contributions(self, matrix: FloatMatrix, codes: IntVector) -> tuple[Matrix, Vector]:
@@ -132,6 +136,24 @@ def fit_ridge(
     return RidgeModel(terms, beta, betas), Penalties(pooled_penalty, deviations)
 
 
+def column_relevance(ridge: RidgeModel, penalties: Penalties, column_count: int) -> Vector:
+    """How much each matrix column matters to products, as the ridge sees it.
+
+    The expected square of a product's coefficient (pooled squared plus deviation variance) relative
+    to the mean of all columns, at most 1. The floor leaves room for effects without a slope.
+
+    Returns
+    -------
+    ndarray of shape (column_count,)
+        In [RELEVANCE_FLOOR, 1].
+
+    """
+    squares = np.zeros(column_count)
+    np.maximum.at(squares, ridge.terms.sources, ridge.pooled[1:] ** 2 + 1.0 / penalties.deviations)
+    mean = float(squares.mean())
+    return np.clip(squares / mean, RELEVANCE_FLOOR, 1.0) if mean > 0 else np.ones(column_count)
+
+
 class _RidgeFit:
     """Design and bounds, shared by the fits for different penalties."""
 
@@ -200,6 +222,12 @@ class _RidgeFit:
             variance = (squares + SHARED_DEVIATIONS * common) / (determined + SHARED_DEVIATIONS)
             precision = np.clip(1.0 / np.maximum(variance, 1e-9), PENALTIES[0], PENALTIES[-1])
         return precision
+
+
+def _linear(design: Matrix, beta: Vector) -> Vector:
+    # not BLAS: its threads cost more than they save here, and round differently
+    scores: Vector = np.einsum("ij,j->i", design, beta[1:])
+    return beta[0] + scores
 
 
 def _bounds(terms: LinearTerms, directions: Mapping[int, int]) -> tuple[Vector, Vector]:

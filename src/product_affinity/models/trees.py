@@ -72,7 +72,9 @@ class BinnedMatrix:
     level_columns: tuple[int, ...]
     directions: tuple[int, ...]
 
-    def train(self, rows: IntVector, start: Vector, shape: TreeShape, seed: int, contri=None) -> lgb.Booster:
+    def train(
+        self, rows: IntVector, start: Vector, shape: TreeShape, seed: int, relevance: Vector | None = None
+    ) -> lgb.Booster:
         """One booster on some rows, from the given starting log-odds of these rows.
 
         Parameters
@@ -85,11 +87,16 @@ class BinnedMatrix:
             Size of the ensemble.
         seed : int
             Seed of column and row sampling.
+        relevance : ndarray of shape (columns,), optional
+            Factor in (0, 1] on the gain of splits by each column.
 
         """
         subset = self.dataset.subset(rows).construct()
         subset.set_init_score(start)
-        booster = lgb.Booster(params=self._parameters(shape, seed, len(rows))|({} if contri is None else {"feature_contri":list(contri)}), train_set=subset)
+        parameters = self._parameters(shape, seed, len(rows))
+        if relevance is not None:
+            parameters["feature_contri"] = relevance.tolist()
+        booster = lgb.Booster(params=parameters, train_set=subset)
         for _ in range(shape.trees):
             if booster.update():
                 break

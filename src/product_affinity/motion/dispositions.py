@@ -63,7 +63,13 @@ def _hold_back(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[st
     nothing = pd.Series(None, index=pairs.index, dtype="str")
     held = pairs.assign(**dict.fromkeys((*_HELD_TEXTS, "confirm_first"), nothing))
     marked = held["do_not_contact"].astype("boolean").fillna(False).to_numpy(dtype=bool)
-    _block(held, marked, DO_NOT_CONTACT, lambda rows: "account is marked do not contact", "the mark in the CRM is removed")
+    _block(
+        held,
+        marked,
+        DO_NOT_CONTACT,
+        lambda rows: "account is marked do not contact",
+        "the mark in the CRM is removed",
+    )
     in_pipeline = held["status"].eq("in_pipeline")
     held.loc[held["disposition"].isna() & in_pipeline, "disposition"] = "in_flight"
     busy = held.loc[in_pipeline].groupby("account_id")["product_id"].agg(lambda ids: ", ".join(sorted(ids)))
@@ -89,9 +95,7 @@ def _hold_back(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[st
 def _words(gate: Gate, answers: GateAnswers) -> Callable[[pd.Series], list[str]]:
     def words(rows: pd.Series) -> list[str]:
         chosen = zip(answers.value[rows], answers.unknown[rows], strict=True)
-        return [
-            f"{gate.title}: unknown" if unknown else gate.evidence.format(value=value) for value, unknown in chosen
-        ]
+        return [f"{gate.title}: unknown" if unknown else gate.evidence.format(value=value) for value, unknown in chosen]
 
     return words
 

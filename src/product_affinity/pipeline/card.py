@@ -20,7 +20,7 @@ Predicts, for an active customer and a product it does not own, the probability 
 | product | base rate | note |
 |---|---|---|
 {% for product, rate in base_rates.items() %}
-| {{ product }} | {{ "%.2f" | format(100 * rate) }} % | {{ "launch estimate: too few adoptions of its own" if product in launch }} |
+| {{ product }} | {{ "%.2f" | format(100 * rate) }} % | {{ launch_note if product in launch }} |
 {% endfor %}
 
 ## Backtest
@@ -29,7 +29,7 @@ Predicts, for an active customer and a product it does not own, the probability 
 | model | AUC | AP | lift@10 % |
 |---|---|---|---|
 {% for model in models %}
-| {{ model.model }} | {{ "%.3f" | format(model.auc) }} | {{ "%.3f" | format(model.ap) }} | {{ "%.2f" | format(model.lift) }} |
+| {{ model.model }} | {{ figure(model.auc) }} | {{ figure(model.ap) }} | {{ figure(model.lift) }} |
 {% endfor %}
 {% else %}
 
@@ -47,6 +47,8 @@ A probability is a chance of adopting, not readiness, and not the effect of call
 def model_card(project: Project, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """Return the model card in Markdown."""
     return _CARD.render(
+        figure=lambda value: "–" if value is None else f"{value:.3f}",
+        launch_note="launch estimate: too few adoptions of its own",
         name=project.settings.project.name,
         horizons=", ".join(str(days) for days in manifest["horizons_days"]),
         trained_as_of=manifest["trained_as_of"],

@@ -114,9 +114,7 @@ def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckRe
         prints = {name: _fingerprint(project, raw, found, name) for name in found}
         report = _last_report(project, as_of, _digest(prints))
         if report is None:
-            check = TableCheck(
-                connection, project.settings.project.timezone, project.catalog.product_ids, workspace
-            )
+            check = TableCheck(connection, project.settings.project.timezone, project.catalog.product_ids, workspace)
             report = _check_tables(project, as_of, check, found, prints)
             report = replace(report, notes=_unused(raw, found))
             _swap_in(project, workspace, report)
@@ -132,9 +130,7 @@ def look_from(project: Project, report: CheckReport, as_of: dt.date) -> CheckRep
     try:
         folder = project.var / "facts"
         seen = {
-            table.name: read_timeliness(
-                connection, TABLES[table.name], folder / f"{table.name}.parquet", as_of
-            )
+            table.name: read_timeliness(connection, TABLES[table.name], folder / f"{table.name}.parquet", as_of)
             for table in report.tables
         }
     finally:
@@ -145,12 +141,8 @@ def look_from(project: Project, report: CheckReport, as_of: dt.date) -> CheckRep
     )
     unknown = nothing_known(seen, as_of)
     limits = project.settings.contracts.fresh_within_days
-    stale = [
-        seen[name].staleness(as_of, days) for name, days in limits.items() if name in seen and not unknown
-    ]
-    missing = tuple(
-        f"{name}: freshness is wanted but there is no such table" for name in limits if name not in seen
-    )
+    stale = [seen[name].staleness(as_of, days) for name, days in limits.items() if name in seen and not unknown]
+    missing = tuple(f"{name}: freshness is wanted but there is no such table" for name in limits if name not in seen)
     return replace(
         report,
         as_of=as_of,
@@ -225,9 +217,7 @@ def _fingerprint(project: Project, raw: RawTables, found: Mapping[str, SourceTab
             "timezone": project.settings.project.timezone,
             "contracts": project.settings.contracts.model_dump(mode="json", exclude={"fresh_within_days"}),
             "settings": [settings.model_dump(mode="json"), accounts.model_dump(mode="json")],
-            "inputs": {
-                other: [raw.tables[other].origin, raw.tables[other].fingerprint] for other in sorted(inputs)
-            },
+            "inputs": {other: [raw.tables[other].origin, raw.tables[other].fingerprint] for other in sorted(inputs)},
         }
     )
 

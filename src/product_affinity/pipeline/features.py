@@ -37,9 +37,8 @@ class FeatureSummary:
             table.add_column(name)
         for name in ("coverage", "mean"):
             table.add_column(name, justify="right")
-        for row in self.columns.itertuples():
-            mean = "" if pd.isna(row.mean) else f"{row.mean:,.4g}"
-            table.add_row(row.column, row.unit, f"{row.coverage:.0%}", mean)
+        for column, unit, coverage, mean in self.columns.to_numpy():
+            table.add_row(column, unit, f"{coverage:.0%}", "" if mean != mean else f"{mean:,.4g}")
         return table
 
     def to_json(self) -> dict[str, object]:

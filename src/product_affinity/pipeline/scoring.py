@@ -51,8 +51,7 @@ def value_pairs(table: PairTable, bundle: Bundle, project: Project) -> pd.DataFr
         horizon_days=project.settings.time.horizon_days,
     )
     cost = project.settings.capacity.play_cost_usd
-    return rows.assign(
-        **{name: scores[name] for name in scores},
+    return rows.join(scores).assign(
         value_usd=scores["propensity"] * rows["expected_arr_usd"] - cost,
         owner_key=rows["owner_id"].map(owner_key, na_action=None).astype("str"),
     )
@@ -102,12 +101,11 @@ def explain_listed(decided: pd.DataFrame, table: PairTable, bundle: Bundle, proj
     reasons["caution"] = _with_confirmation(reasons["caution"], listed["confirm_first"])
     owned = table.pairs[table.pairs["status"].eq("owned")]
     owned_names = owned["product_id"].map(names).groupby(owned["account_id"]).agg(lambda known: ", ".join(known))
-    return listed.assign(
+    return listed.join(reasons).assign(
         account_name=listed["name"],
         product_name=listed["product_id"].map(names),
         owned_products=listed["account_id"].map(owned_names),
         base_rate=listed["product_id"].map(bundle.manifest.base_rates),
-        **{name: reasons[name] for name in reasons},
     )
 
 

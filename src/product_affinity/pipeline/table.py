@@ -10,6 +10,7 @@ import pandas as pd
 
 from product_affinity.features import assemble, build_features
 from product_affinity.labels import label_adoption
+from product_affinity.models.assembly import RECENT_HORIZON_DAYS
 from product_affinity.pipeline.prepare import Prepared, Progress
 from product_affinity.project.families import FeatureColumn, feature_columns
 from product_affinity.spine import build_pairs, build_spine, training_as_ofs
@@ -49,7 +50,14 @@ def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Prog
         spine[["account_id", "as_of", *ATTRIBUTES]], on=["account_id", "as_of"], how="left", validate="m:1"
     )
     rows["expected_arr_usd"] = expected_arr(facts, project.catalog, rows)
-    tables = build_features(facts, project.catalog, project.families, spine, pairs)
+    tables = build_features(
+        facts,
+        project.catalog,
+        project.families,
+        spine,
+        pairs,
+        horizon_days=project.settings.time.horizon_days,
+    )
     return PairTable(spine, pairs, assemble(rows, tables), feature_columns(project.families))
 
 
@@ -67,9 +75,6 @@ def build_training_table(prepared: Prepared, *, progress: Progress) -> PairTable
         )
     table.rows["adopted"] = table.rows[label_column(time.horizon_days)]
     return table
-
-
-RECENT_HORIZON_DAYS = 30
 
 
 def label_column(horizon_days: int) -> str:

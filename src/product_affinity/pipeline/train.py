@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.errors import ContractError
-from product_affinity.models.assembly import build_classifier, model_frame
+from product_affinity.models.assembly import build_classifier, model_frame, recalibrate_recent
 from product_affinity.pipeline.card import model_card
 from product_affinity.pipeline.check import CheckReport
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.table import (
-    RECENT_HORIZON_DAYS,
     PairTable,
     build_training_table,
     label_column,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
     from product_affinity.registry.bundle import Bundle
 
-RECENT_DAYS = 92
 EXPLAINED_ROWS_A_PRODUCT = 200
 
 
@@ -45,7 +43,7 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
     table = build_training_table(prepared, progress=progress)
     time = project.settings.time
     horizons = sorted({time.horizon_days, *time.more_horizons_days})
-    classifiers = {days: fit_horizon(project, table, days, jobs=jobs, progress=progress) for days in horizons}
+    classifiers = {days: fit_horizon(project, table, days, as_of, jobs=jobs, progress=progress) for days in horizons}
     manifest = describe_training(prepared, table, classifiers)
     metrics = backtest_metrics(project, as_of)
     bundle = write_challenger(
@@ -66,7 +64,12 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
 
 
 def track(
-    project: Project, bundle: Bundle, *, params: Mapping[str, object], report: CheckReport, metrics: Mapping[str, Any]
+    project: Project,
+    bundle: Bundle,
+    *,
+    params: Mapping[str, object],
+    report: CheckReport,
+    metrics: Mapping[str, Any],
 ) -> str:
     """Log the training to MLflow and say where; the bundle is safe whatever becomes of the store."""
     try:
@@ -94,25 +97,30 @@ def training_params(project: Project, table: PairTable) -> dict[str, object]:
 
 
 def tracked_metrics(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the backtest's figures of the blend as rows product_id, fold, metric, value; null means all."""
+    """Return the backtest's figures of the blend as rows product_id, fold (its number), metric, value; null = all."""
+    number = {fold["origin"]: k for k, fold in enumerate(metrics.get("folds", []))}
     rows = [
         {"product_id": None, "fold": None, "metric": row["metric"], "value": row["value"]}
         for row in metrics.get("overall", [])
         if row["model"] == "blend" and row["population"] == "first_time"
     ]
-    where = {"product": "product_id", "fold": "fold"}
-    rows += [
-        {"product_id": None, "fold": None, where[row["grouping"]]: row["group"]}
-        | {"metric": row["metric"], "value": row["value"]}
-        for row in metrics.get("groups", [])
-        if row["model"] == "blend" and row["grouping"] in where
-    ]
+    for row in metrics.get("groups", []):
+        if row["model"] == "blend" and row["grouping"] in ("product", "fold"):
+            is_fold = row["grouping"] == "fold"
+            rows.append(
+                {
+                    "product_id": None if is_fold else row["group"],
+                    "fold": number[row["group"]] if is_fold else None,
+                    "metric": row["metric"],
+                    "value": row["value"],
+                }
+            )
     frame = pd.DataFrame(rows, columns=["product_id", "fold", "metric", "value"])
-    return frame.astype({"product_id": "str", "fold": "str", "value": "float64"})
+    return frame.astype({"product_id": "str", "fold": "Int64", "value": "float64"})
 
 
 def fit_horizon(
-    project: Project, table: PairTable, horizon_days: int, *, jobs: int, progress: Progress
+    project: Project, table: PairTable, horizon_days: int, as_of: dt.date, *, jobs: int, progress: Progress
 ) -> PropensityClassifier:
     """Fit one horizon on its closed rows and set its level from the last three months.
 
@@ -142,14 +150,12 @@ def fit_horizon(
         account=closed["account_id"],
         as_of=closed["as_of"],
     )
-    recent_label = rows[label_column(RECENT_HORIZON_DAYS)]
-    since = rows.loc[recent_label.notna(), "as_of"].max() - pd.Timedelta(days=RECENT_DAYS)
-    recent = rows[recent_label.notna() & (rows["as_of"] > since)]
-    return classifier.recalibrate(
-        model_frame(recent, table.columns),
-        recent_label[recent.index].astype(int).to_numpy(),
-        product=recent["product_id"],
-        horizon_days=RECENT_HORIZON_DAYS,
+    return recalibrate_recent(
+        classifier,
+        rows,
+        table.columns,
+        observed_until=pd.Timestamp(as_of),
+        maturity_days=time.maturity_days,
     )
 
 

@@ -65,9 +65,7 @@ class FeatureFamily(StrictModel):
             event = signal.event or (self.event if source == self.source else None)
             yield (
                 name,
-                signal.model_copy(
-                    update={"grain": signal.grain or self.grain, "source": source, "event": event}
-                ),
+                signal.model_copy(update={"grain": signal.grain or self.grain, "source": source, "event": event}),
             )
 
     @property
@@ -88,15 +86,11 @@ def load_families(folder: Path) -> tuple[FeatureFamily, ...]:
     files = sorted(folder.glob("*.yml")) if folder.is_dir() else []
     if not files:
         state = "has no *.yml file" if folder.is_dir() else "not found"
-        raise UsageError(
-            f"{folder}: {state}. A project declares its signals there; `affinity init DIR` writes a set."
-        )
+        raise UsageError(f"{folder}: {state}. A project declares its signals there; `affinity init DIR` writes a set.")
     families = tuple(validate(FeatureFamily, read_yaml(file), f"features/{file.name}") for file in files)
     for file, family in zip(files, families, strict=True):
         if family.family != file.stem:
-            raise UsageError(
-                f"features/{file.name}: family: {family.family} must be the file's name, {file.stem}"
-            )
+            raise UsageError(f"features/{file.name}: family: {family.family} must be the file's name, {file.stem}")
     _check_names(families)
     return families
 
@@ -135,6 +129,7 @@ def _signal_columns(family: FeatureFamily) -> Iterator[FeatureColumn]:
                     missing=signal.missing,
                     direction=signal.direction,
                     reason=reason_for(signal.reason, op, signal.ops),
+                    said=signal.said,
                     definition=signal.describe(op, window),
                 )
 
@@ -151,6 +146,7 @@ def _encoding_columns(family: FeatureFamily) -> Iterator[FeatureColumn]:
                 missing=encoding.missing,
                 direction=encoding.direction,
                 reason=reason_for(encoding.reason, op, encoding.combine),
+                said=encoding.said,
                 role=encoding.role,
                 definition=encoding.describe(op),
             )
@@ -179,9 +175,7 @@ def derivations(families: tuple[FeatureFamily, ...]) -> tuple[Derivation, ...]:
         for name, derived in family.derived.items()
     }
     names = {
-        target: {
-            name: _resolve(name, family, key, [*known.values()], declared) for name in derived.references
-        }
+        target: {name: _resolve(name, family, key, [*known.values()], declared) for name in derived.references}
         for target, (family, key, derived) in declared.items()
     }
     sorter = TopologicalSorter({target: set(used.values()) & set(declared) for target, used in names.items()})
@@ -208,6 +202,7 @@ def _derived_column(family: str, name: str, derived: Derived, used: list[Feature
         missing=derived.missing,
         direction=derived.direction,
         reason=reason_for(derived.reason, "", ()),
+        said=derived.said,
         definition=derived.describe(),
     )
 

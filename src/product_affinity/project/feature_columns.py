@@ -12,6 +12,7 @@ from product_affinity.errors import did_you_mean
 Grain = Literal["account", "pair"]
 Direction = Literal["up", "down", "none"]
 Role = Literal["feature", "offset"]
+Side = Literal["for", "against", "both"]
 
 MONOTONE: dict[str, int] = {"up": 1, "down": -1, "none": 0}
 # What an operation's values are measured in; the others keep the signal's own unit.
@@ -39,6 +40,7 @@ class FeatureColumn:
     missing : what a missing value means, in words.
     direction : expected effect on propensity with everything else equal.
     reason : template of a sentence a customer-success manager could say, None where it is never said.
+    said : whether its words may speak for a row, against it, or both.
     role : `offset` marks a base rate in log-odds, every other column is a `feature`.
     definition : how the value is computed, in words.
     """
@@ -54,6 +56,7 @@ class FeatureColumn:
     missing: str
     direction: Direction
     reason: str | None
+    said: Side
     role: Role
     definition: str
 
@@ -63,7 +66,7 @@ class FeatureColumn:
         return MONOTONE[self.direction]
 
     def say(self, value: float | str, *, product: str, best: str = "what they own") -> str | None:
-        """Put a value into words, or None where the column is never said.
+        """Put a value into words, or None where the column is never said; `(s)` becomes a plural where it is due.
 
         Parameters
         ----------
@@ -74,6 +77,8 @@ class FeatureColumn:
         >>> users = column("usage", "users", "mean", 28, reason="{value:.0f} users a day over {window} days")
         >>> users.say(3.6, product="CRM")
         '4 users a day over 28 days'
+        >>> column("x", "y", "count", reason="{value:.0f} open ticket(s)").say(1.0, product="CRM")
+        '1 open ticket'
         """
         if self.reason is None:
             return None
@@ -82,7 +87,8 @@ class FeatureColumn:
         if not isinstance(value, str):
             words["change"] = math.exp(value) - 1 if self.op == "trend" else value
             words["share"] = 1 / (1 + math.exp(-value)) if self.unit == "log-odds" else value
-        return self.reason.format(**words)
+        said = self.reason.format(**words)
+        return said.replace("(s)", "" if f"{value:.0f}" == "1" else "s") if "(s)" in said else said
 
 
 def column_name(family: str, signal: str, op: str | None = None, window: int | None = None) -> str:
@@ -108,6 +114,7 @@ def column(
     missing: str = "",
     direction: Direction = "none",
     reason: str | None = None,
+    said: Side = "both",
     role: Role = "feature",
     definition: str = "",
 ) -> FeatureColumn:
@@ -124,6 +131,7 @@ def column(
         missing=missing,
         direction=direction,
         reason=reason,
+        said=said,
         role=role,
         definition=definition,
     )

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from product_affinity.errors import did_you_mean
 from product_affinity.project.reading import StrictModel
 from product_affinity.schema import TABLES
-from product_affinity.errors import did_you_mean
 
 
 class ProjectSettings(StrictModel):

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from product_affinity.errors import did_you_mean
 from product_affinity.project.expressions import Node, names_in, parse
-from product_affinity.project.feature_columns import Direction, Grain, Role, check_reasons
+from product_affinity.project.feature_columns import Direction, Grain, Role, Side, check_reasons
 from product_affinity.project.reading import StrictModel
 from product_affinity.schema import TABLES, Table
 
@@ -64,9 +64,7 @@ class Bound(StrictModel):
         (('>', 0.0), ('<=', 9.0))
         """
         signs = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
-        return tuple(
-            (sign, getattr(self, key)) for key, sign in signs.items() if getattr(self, key) is not None
-        )
+        return tuple((sign, getattr(self, key)) for key, sign in signs.items() if getattr(self, key) is not None)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Bound:
@@ -87,12 +85,14 @@ class Described(StrictModel):
     missing : what a missing value means.
     direction : expected effect, a monotone constraint where `up` or `down`.
     reason : sentence template, or one per operation; `none` is never said.
+    said : whether its words may speak for a row, against it, or both.
     """
 
     unit: str = Field(min_length=1)
     missing: str = Field(min_length=1)
     direction: Direction
     reason: str | dict[str, str]
+    said: Side = "both"
 
 
 class Signal(Described):
@@ -166,9 +166,7 @@ class Signal(Described):
         if self.event:
             parts.append(f"dated by {self.event}")
         if self.across:
-            parts.append(
-                {"core": "of the core product"}.get(self.across, f"{self.across} over owned products")
-            )
+            parts.append({"core": "of the core product"}.get(self.across, f"{self.across} over owned products"))
         return ", ".join(parts)
 
 
@@ -336,17 +334,13 @@ def _check_products(signal: Signal, *, has_product: bool) -> None:
     if signal.across and (signal.grain == "pair" or not has_product):
         raise ValueError("across: brings rows of owned products to grain: account; this signal has none")
     if signal.grain == "pair" and not signal.match and not has_product:
-        raise ValueError(
-            f"{signal.source} has no product_id; say with `match` what reaches the target product"
-        )
+        raise ValueError(f"{signal.source} has no product_id; say with `match` what reaches the target product")
 
 
 def _check_frame_signal(signal: Signal) -> None:
     known = dict.fromkeys(SPINE_COLUMNS, "last") if signal.source == "spine" else CATALOG_COLUMNS
     if signal.of not in known:
-        raise ValueError(
-            f"of: {signal.source} has no column {signal.of}{did_you_mean(str(signal.of), known)}"
-        )
+        raise ValueError(f"of: {signal.source} has no column {signal.of}{did_you_mean(str(signal.of), known)}")
     if signal.ops != (known[signal.of],) or signal.windows or signal.where or signal.match or signal.running:
         raise ValueError(f"{signal.source}.{signal.of} takes ops: [{known[signal.of]}] and nothing else")
     if (signal.grain == "pair") != (signal.source == "catalog"):

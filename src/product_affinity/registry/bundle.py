@@ -182,9 +182,7 @@ def _text(content: bytes, place: Path) -> str:
         raise broken(place, "not readable as UTF-8") from None
 
 
-def _loaded(
-    place: Path, manifest: Manifest, horizon_days: int, texts: Mapping[str, str]
-) -> PropensityClassifier:
+def _loaded(place: Path, manifest: Manifest, horizon_days: int, texts: Mapping[str, str]) -> PropensityClassifier:
     try:
         classifier = models.classifier_from_texts(texts)
         _check_fits(classifier, manifest, horizon_days)

@@ -116,9 +116,7 @@ def rollback(var: Path, *, why: str, at: str) -> Bundle:
     with sole_writer(_lock(var)):
         previous = _pointed(var, PREVIOUS)
         if previous is None or previous == _pointed(var, CHAMPION):
-            raise BundleError(
-                f"{var / PREVIOUS}: no previous champion to go back to. Promote another bundle first."
-            )
+            raise BundleError(f"{var / PREVIOUS}: no previous champion to go back to. Promote another bundle first.")
         return _promoted(var, var / BUNDLES / previous, why, at)
 
 
@@ -153,9 +151,7 @@ def _pointed(var: Path, pointer: str) -> str | None:
         return None
     target = _TARGET.fullmatch(str(link.readlink())) if link.is_symlink() else None
     if target is None:
-        raise BundleError(
-            f"{link}: not a link to {BUNDLES}/<version>. Delete it and promote the bundle again."
-        )
+        raise BundleError(f"{link}: not a link to {BUNDLES}/<version>. Delete it and promote the bundle again.")
     return target[1]
 
 
@@ -193,6 +189,4 @@ def _last_recorded(log: Path) -> str | None:
     try:
         return str(json.loads(lines[-1])["version"])
     except (ValueError, LookupError, TypeError):
-        raise BundleError(
-            f"{log}: its last line is no promotion. Mend or move the file, then try again."
-        ) from None
+        raise BundleError(f"{log}: its last line is no promotion. Mend or move the file, then try again.") from None

@@ -287,9 +287,7 @@ def _log_model(client: Any, run_id: str, bundle: Bundle) -> None:
             signature=_signature(bundle.manifest),
             metadata={
                 "bundle_version": bundle.version,
-                "category_columns": [
-                    column.name for column in bundle.manifest.columns if column.kind == "category"
-                ],
+                "category_columns": [column.name for column in bundle.manifest.columns if column.kind == "category"],
             },
         )
         model.save(str(folder / "MLmodel"))

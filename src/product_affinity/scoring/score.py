@@ -15,7 +15,11 @@ PUBLISHED_HORIZONS = (30, 90, 180)
 
 
 def score_pairs(
-    classifiers: Mapping[int, PropensityClassifier], features: pd.DataFrame, product: pd.Series, *, horizon_days: int
+    classifiers: Mapping[int, PropensityClassifier],
+    features: pd.DataFrame,
+    product: pd.Series,
+    *,
+    horizon_days: int,
 ) -> pd.DataFrame:
     """Score rows with every horizon's classifier and make the horizons coherent.
 

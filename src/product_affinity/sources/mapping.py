@@ -55,9 +55,7 @@ def map_tables(raw: RawTables, settings: Mapping[str, TableSettings]) -> dict[st
     found: dict[str, SourceTable] = {}
     for name, table in TABLES.items():
         wanted = settings.get(name, TableSettings())
-        source = (
-            _from_query(raw, name, wanted.query) if wanted.query else _from_raw(raw, name, wanted, faults)
-        )
+        source = _from_query(raw, name, wanted.query) if wanted.query else _from_raw(raw, name, wanted, faults)
         if source is not None:
             columns = _map_columns(table, source, wanted.columns, faults)
             found[name] = SourceTable(**{**vars(source), "columns": columns})
@@ -88,9 +86,7 @@ def _check_required(raw: RawTables, found: Mapping[str, SourceTable]) -> None:
 
 
 def _present(raw: RawTables) -> str:
-    return (
-        f"present: {', '.join(sorted(raw.tables))}" if raw.tables else "no CSV, Parquet or table there at all"
-    )
+    return f"present: {', '.join(sorted(raw.tables))}" if raw.tables else "no CSV, Parquet or table there at all"
 
 
 def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str]) -> SourceTable | None:
@@ -99,9 +95,7 @@ def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str
     if table is None:
         if wanted.name:
             hint = did_you_mean(wanted.name, raw.tables) if raw.tables else ""
-            faults.append(
-                f"affinity.toml: sources.tables.{name}.name: no table {wanted.name} in {raw.place}{hint}"
-            )
+            faults.append(f"affinity.toml: sources.tables.{name}.name: no table {wanted.name} in {raw.place}{hint}")
         return None
     if "_row" in map(str.lower, table.types):
         raise ContractError(f"{table.origin}: column name _row is reserved for row numbers; rename it")
@@ -139,15 +133,11 @@ def _load_sorted(connection: duckdb.DuckDBPyConnection, name: str, select: str) 
     return f"(select rowid + 1 as _row, * from {loaded})"
 
 
-def _map_columns(
-    table: Table, source: SourceTable, mapping: Mapping[str, str], faults: list[str]
-) -> dict[str, str]:
+def _map_columns(table: Table, source: SourceTable, mapping: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     place = f"affinity.toml: sources.tables.{table.name}.columns"
     for ours, theirs in mapping.items():
         if theirs not in source.types:
-            faults.append(
-                f"{place}.{ours}: no column {theirs} in {source.origin}{did_you_mean(theirs, source.types)}"
-            )
+            faults.append(f"{place}.{ours}: no column {theirs} in {source.origin}{did_you_mean(theirs, source.types)}")
         if ours not in table.names and not _may_be_extra(table, ours):
             faults.append(f"{place}.{ours}: {table.name} has no such column{did_you_mean(ours, table.names)}")
     direct = {name: name for name in table.names if name in source.types and name not in mapping}

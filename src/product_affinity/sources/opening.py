@@ -65,13 +65,9 @@ def open_sources(connection: duckdb.DuckDBPyConnection, path: Path, workspace: P
     ContractError : two files give one table, or a file is not readable.
     """
     if "://" in str(path) or ":/" in str(path):
-        raise UsageError(
-            f"affinity.toml: sources.path: {path} is an address; only folders and .duckdb files are read"
-        )
+        raise UsageError(f"affinity.toml: sources.path: {path} is an address; only folders and .duckdb files are read")
     if not path.exists():
-        raise UsageError(
-            f"affinity.toml: sources.path: {path} not found. Point it at a folder or a .duckdb file."
-        )
+        raise UsageError(f"affinity.toml: sources.path: {path} not found. Point it at a folder or a .duckdb file.")
     connection.execute("create schema raw")
     connection.execute(f"set temp_directory = {quote_text(str(workspace / 'spill'))}")
     if path.is_dir():
@@ -101,16 +97,12 @@ def _lock(connection: duckdb.DuckDBPyConnection, folders: tuple[Path, ...]) -> N
 
 
 def _open_folder(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[RawTable]:
-    paths = sorted(
-        path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in (PARQUET, CSV)
-    )
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in (PARQUET, CSV))
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem.lower(), path)
         if other is not path:
-            raise ContractError(
-                f"{folder.name}: {other.name} and {path.name} both give table {path.stem}; keep one"
-            )
+            raise ContractError(f"{folder.name}: {other.name} and {path.name} both give table {path.stem}; keep one")
     return [_open_file(connection, path) for path in paths]
 
 

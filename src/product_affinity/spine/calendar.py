@@ -27,9 +27,7 @@ def training_as_ofs(time: TimeSettings, first_day: dt.date, as_of: dt.date) -> t
     >>> training_as_ofs(TimeSettings(warmup_days=31), dt.date(2026, 1, 1), dt.date(2026, 3, 31))
     (datetime.date(2026, 2, 28), datetime.date(2026, 3, 31))
     """
-    earliest = max(
-        first_day + dt.timedelta(days=time.warmup_days), as_of - dt.timedelta(days=time.history_days)
-    )
+    earliest = max(first_day + dt.timedelta(days=time.warmup_days), as_of - dt.timedelta(days=time.history_days))
     if time.as_ofs == "month_end":
         dates = [day.date() for day in pd.date_range(earliest, as_of, freq="ME")]
     elif time.as_ofs == "weekly":

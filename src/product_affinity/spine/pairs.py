@@ -64,7 +64,8 @@ def _products(catalog: Catalog, spec: ModelSpec) -> pd.DataFrame:
 
 
 def _outside(allowed: str, value: str) -> str:
-    return f"(product.{allowed} <> '' and {value} is not null and not list_contains(split(product.{allowed}, chr(10)), {value}))"
+    listed = f"list_contains(split(product.{allowed}, chr(10)), {value})"
+    return f"(product.{allowed} <> '' and {value} is not null and not {listed})"
 
 
 _CLOSED_ON = as_known("opportunities", "closed_on", "deal", "dates.as_of")

@@ -1,0 +1,181 @@
+"""Out-of-fold predictions of every candidate, and the tree shapes they speak for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from product_affinity.models.blend import OutOfFold
+from product_affinity.models.encoding import IntVector
+from product_affinity.models.inner_folds import InnerFold
+from product_affinity.models.logistic import Matrix, Vector
+from product_affinity.models.ridge import Penalties
+from product_affinity.models.training import Trainer
+from product_affinity.models.trees import TreeShape, staged_log_odds
+
+#: shapes tried: smooth additive effects, single codes, interactions of either kind
+POOLED_SHAPES = (
+    TreeShape(4, 300),
+    TreeShape(4, 300, random_cuts=False, column_share=0.25),
+    TreeShape(15, 300, learning_rate=0.1),
+    TreeShape(15, 300, random_cuts=False),
+)
+HEAD_SHAPES = (TreeShape(4, 200), TreeShape(15, 100))
+#: numbers of trees at which an ensemble may stop
+CHECKPOINTS = (30, 60, 100, 150, 200, 250, 300)
+#: without folds there is no evidence for any other shape
+DEFAULT_SHAPE = TreeShape(4, 200)
+#: larger tables try the shapes on the last fold only
+TRIED_ON_ALL_FOLDS = 20_000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the inner folds have shown.
+
+    Parameters
+    ----------
+    shapes : mapping of "pooled" or "heads" to TreeShape
+        Best shape of each tree candidate.
+    predictions : OutOfFold or None
+        Uncalibrated predictions with the offset, None without folds.
+
+    """
+
+    shapes: dict[str, TreeShape]
+    predictions: OutOfFold | None
+
+
+def predict_out_of_fold(
+    trainer: Trainer, folds: Sequence[InnerFold], penalties: Penalties | None, relevance: Vector | None
+) -> Evidence:
+    """Fit every candidate on each fold's training part and predict its test part.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Fits candidates.
+    folds : sequence of InnerFold
+        Possibly none.
+    penalties : Penalties or None
+        Of the ridge, as learnt on all rows.
+    relevance : ndarray or None
+        Relevance of each column for heads.
+
+    """
+    kinds = [name for name in ("pooled", "heads") if name in trainer.candidates]
+    if not folds:
+        return Evidence(dict.fromkeys(kinds, DEFAULT_SHAPE), None)
+    work = _Folds(trainer, folds, relevance)
+    shapes: dict[str, TreeShape] = {}
+    columns: dict[str, Vector] = {}
+    for kind in kinds:
+        shapes[kind], columns[kind] = work.trees(kind, columns.get("pooled"))
+    if penalties is not None:
+        columns["ridge"] = work.ridge(penalties)
+    rows, at = trainer.rows, work.at
+    log_odds = np.column_stack([columns[name] for name in trainer.candidates]) + rows.offset[at][:, None]
+    return Evidence(
+        shapes, OutOfFold(log_odds, rows.target[at], rows.weight[at], rows.codes[at], _levels(trainer, folds, at))
+    )
+
+
+def _levels(trainer: Trainer, folds: Sequence[InnerFold], at: IntVector) -> IntVector | None:
+    """Fold and product of each row as one code where folds follow each other in time, else None.
+
+    A product that was launched between a fold's training part and its test part, or that moved since, is
+    predicted at a level that says nothing about the final fit, which has seen those rows.
+    """
+    if trainer.rows.days is None:
+        return None
+    fold_of = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
+    return np.asarray(fold_of * trainer.product_count + np.maximum(trainer.rows.codes[at], 0), dtype=np.int64)
+
+
+class _Folds:
+    """The folds with what their fits share; predictions are without the offset."""
+
+    def __init__(self, trainer: Trainer, folds: Sequence[InnerFold], relevance: Vector | None) -> None:
+        self.trainer = trainer
+        self.folds = folds
+        self.relevance = relevance
+        self.at: IntVector = np.concatenate([fold.test for fold in folds])
+
+    def ridge(self, penalties: Penalties) -> Vector:
+        """Predictions of the ridge."""
+        tasks = [partial(self._ridge, fold, penalties) for fold in self.folds]
+        return np.concatenate(self.trainer.run(tasks))
+
+    def _ridge(self, fold: InnerFold, penalties: Penalties) -> Vector:
+        model, _ = self.trainer.ridge(fold.train, penalties)
+        rows = self.trainer.rows
+        return model.log_odds(rows.matrix[fold.test], rows.codes[fold.test])
+
+    def trees(self, kind: str, fallback: Vector | None) -> tuple[TreeShape, Vector]:
+        """Best shape, and its predictions; ``fallback`` where a product has no head."""
+        shapes = POOLED_SHAPES if kind == "pooled" else HEAD_SHAPES
+        tried, rest = self._tried()
+        stages = self._stages([*tried], kind, shapes)
+        best = min(shapes, key=lambda shape: self._best_stage(stages[shape], tried)[0])
+        chosen = stages[best]
+        if rest:
+            chosen = np.concatenate([self._stages(rest, kind, [best])[best], chosen])
+        column = self._best_stage(chosen, [*rest, *tried])[1]
+        log_odds = chosen[:, column]
+        if kind == "heads":
+            spare = self.trainer.base if fallback is None else fallback
+            log_odds = np.where(np.isnan(log_odds), spare, log_odds)
+        return best.at(CHECKPOINTS[column]), log_odds
+
+    def _tried(self) -> tuple[list[InnerFold], list[InnerFold]]:
+        folds = list(self.folds)
+        if len(self.trainer.rows.target) <= TRIED_ON_ALL_FOLDS:
+            return folds, []
+        return folds[-1:], folds[:-1]
+
+    def _stages(
+        self, folds: Sequence[InnerFold], kind: str, shapes: Sequence[TreeShape]
+    ) -> dict[TreeShape, Matrix]:
+        """Predictions of the folds' test rows per shape, one column per checkpoint."""
+        fit = self._pooled if kind == "pooled" else self._heads
+        results = self.trainer.run([partial(fit, fold, shape) for shape in shapes for fold in folds])
+        size = len(folds)
+        return {
+            shape: np.concatenate(results[at * size : (at + 1) * size]) for at, shape in enumerate(shapes)
+        }
+
+    def _pooled(self, fold: InnerFold, shape: TreeShape) -> Matrix:
+        base, booster = self.trainer.trees(fold.train, shape, self.trainer.plan.seed)
+        return base + staged_log_odds(booster, self.trainer.rows.matrix[fold.test], _checkpoints(shape))
+
+    def _heads(self, fold: InnerFold, shape: TreeShape) -> Matrix:
+        """Missing where a product's training rows carry no head."""
+        trainer = self.trainer
+        stages = np.full((len(fold.test), len(_checkpoints(shape))), np.nan)
+        for code in range(trainer.product_count):
+            train = fold.train[trainer.rows.codes[fold.train] == code]
+            test = np.flatnonzero(trainer.rows.codes[fold.test] == code)
+            if len(test) and trainer.carries_head(train):
+                base, booster = trainer.trees(train, shape, trainer.plan.seed, self.relevance)
+                matrix = trainer.rows.matrix[fold.test[test]]
+                stages[test] = base + staged_log_odds(booster, matrix, _checkpoints(shape))
+        return stages
+
+    def _best_stage(self, stages: Matrix, folds: Sequence[InnerFold]) -> tuple[float, int]:
+        """Lowest loss over the rows predicted, and the column that has it."""
+        at = np.concatenate([fold.test for fold in folds])
+        rows = self.trainer.rows
+        known = ~np.isnan(stages[:, 0])
+        margins = stages[known] + rows.offset[at[known]][:, None]
+        losses = rows.weight[at[known]] @ (
+            np.logaddexp(0, margins) - rows.target[at[known]][:, None] * margins
+        )
+        best = int(np.argmin(losses))
+        return float(losses[best]), best
+
+
+def _checkpoints(shape: TreeShape) -> list[int]:
+    return [trees for trees in CHECKPOINTS if trees <= shape.trees]

@@ -1,0 +1,120 @@
+"""Sigmoid, product intercepts and recency, against known distortions."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from product_affinity.models import PropensityClassifier
+from product_affinity.models.calibration import (
+    Sigmoid,
+    fit_sigmoid,
+    product_intercepts,
+    recency_intercept,
+    shorter_horizon,
+)
+
+
+def drawn(log_odds, seed=0):
+    return (np.random.default_rng(seed).random(len(log_odds)) < expit(log_odds)).astype(float)
+
+
+@pytest.fixture(scope="module")
+def log_odds():
+    return np.random.default_rng(1).normal(-3, 1.2, 60_000)
+
+
+def test_sigmoid_undoes_an_overconfident_slope(log_odds):
+    target, ones, zeros = drawn(log_odds), np.ones(len(log_odds)), np.zeros(len(log_odds), dtype=int)
+    distorted = -3 + 2 * (log_odds + 3)
+    sigmoid = fit_sigmoid(distorted, target, ones, None, zeros, 1)
+    assert sigmoid.slope == pytest.approx(0.5, abs=0.03)
+    assert np.abs(sigmoid.apply(distorted, zeros) - log_odds).mean() < 0.05
+
+
+def test_a_moved_fold_leaves_no_trace(log_odds):
+    """One fold at three times the odds: slope stays 1 and no intercept remains."""
+    folds = (np.arange(len(log_odds)) % 2).astype(int)
+    target = drawn(log_odds + np.log(3) * folds)
+    zeros = np.zeros(len(log_odds), dtype=int)
+    sigmoid = fit_sigmoid(log_odds, target, np.ones(len(log_odds)), folds, zeros, 1)
+    assert sigmoid.slope == pytest.approx(1, abs=0.04)
+    assert sigmoid.constant(np.zeros(1, dtype=int))[0] == pytest.approx(0, abs=0.1)
+
+
+def test_few_events_leave_everything_as_it_is(log_odds):
+    few = log_odds[:1000]
+    target = np.zeros(1000)
+    target[:99] = 1
+    zeros = np.zeros(1000, dtype=int)
+    assert fit_sigmoid(few, target, np.ones(1000), zeros, zeros, 1) == Sigmoid()
+
+
+def test_product_intercepts_find_true_ones_and_shrink_small_products(log_odds):
+    truth = np.array([0.8, -0.8, 0.4, -0.4, 0.0])
+    codes = np.random.default_rng(2).choice(5, len(log_odds), p=[0.3, 0.3, 0.2, 0.19, 0.01])
+    target = drawn(log_odds + truth[codes])
+    found = np.array(product_intercepts(log_odds, target, np.ones(len(log_odds)), codes, 5))
+    np.testing.assert_allclose(found[:4], truth[:4], atol=0.12)
+    few = np.flatnonzero(codes == 0)[:40]
+    kept = np.concatenate([few, np.flatnonzero(codes > 0)])
+    small = product_intercepts(log_odds[kept], target[kept], np.ones(len(kept)), codes[kept], 5)
+    assert abs(small[0]) < 0.8
+
+
+def test_equal_products_get_no_intercepts(log_odds):
+    codes = np.arange(len(log_odds)) % 6
+    found = product_intercepts(log_odds, drawn(log_odds), np.ones(len(log_odds)), codes, 6)
+    assert np.abs(found).max() < 0.05
+    assert product_intercepts(log_odds, drawn(log_odds), np.ones(len(log_odds)), 0 * codes, 1) == ()
+
+
+def test_a_third_of_the_horizon_under_a_constant_hazard():
+    assert shorter_horizon(np.array([np.log(0.271 / 0.729)]), 1 / 3)[0] == pytest.approx(1 - 0.9)
+
+
+def test_recency_intercept_meets_the_observed_adoptions(log_odds):
+    doubled = drawn(log_odds + np.log(2))
+    intercept = recency_intercept(log_odds, doubled, np.ones(len(log_odds)), share=1.0)
+    assert intercept == pytest.approx(np.log(2), abs=0.05)
+    nothing = recency_intercept(log_odds[:50], np.zeros(50), np.ones(50), share=1 / 3)
+    assert -1 < nothing < 0
+
+
+@pytest.fixture(scope="module")
+def shocked():
+    """A fitted model, and recent rows of three products whose hazard has doubled for one."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(9000, 3))
+    product = np.array(["a", "b", "c"])[np.arange(9000) % 3]
+    truth = expit(-2.5 + X[:, 0])
+    y = (rng.random(9000) < truth).astype(int)
+    model = PropensityClassifier(n_seeds=1).fit(X, y, product=product)
+    hazard = -np.log1p(-truth) * np.where(product == "b", 3.0, 1.5)
+    y30 = (rng.random(9000) < -np.expm1(-hazard / 3)).astype(int)
+    return model, X, product, y30, -np.expm1(-hazard)
+
+
+def test_recalibration_meets_a_shock_from_thirty_days(shocked):
+    model, X, product, y30, now = shocked
+    before = model.predict_proba(X, product=product)[:, 1]
+    assert before.sum() / now.sum() < 0.75
+    model.recalibrate(X, y30, product=product, horizon_days=30)
+    after = model.predict_proba(X, product=product)[:, 1]
+    assert after.sum() / now.sum() == pytest.approx(1, abs=0.1)
+    for name in ("a", "b", "c"):
+        at = product == name
+        assert after[at].sum() / now[at].sum() == pytest.approx(1, abs=0.2)
+        assert (np.argsort(before[at], kind="stable") == np.argsort(after[at], kind="stable")).all()
+
+
+def test_recalibrating_twice_is_recalibrating_once(shocked):
+    model, X, product, y30, _ = shocked
+    once = model.recalibrate(X, y30, product=product).predict_proba(X, product=product)
+    twice = model.recalibrate(X, y30, product=product).predict_proba(X, product=product)
+    np.testing.assert_allclose(twice, once, rtol=1e-9)
+
+
+def test_recalibration_refuses_a_longer_horizon(shocked):
+    model, X, product, y30, _ = shocked
+    with pytest.raises(ValueError, match="horizon_days: 180 is outside 1 … 90"):
+        model.recalibrate(X, y30, product=product, horizon_days=180)

@@ -1,0 +1,107 @@
+"""The linear candidate: design, directions, product deviations."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from product_affinity.models.linear_terms import fit_terms
+from product_affinity.models.ridge import RELEVANCE_FLOOR, RidgeData, column_relevance, fit_ridge
+
+
+def ridge_data(matrix, target, codes=None, offset=0.0):
+    size = len(target)
+    codes = np.zeros(size, dtype=int) if codes is None else codes
+    return RidgeData(
+        matrix.astype(np.float32), target.astype(float), np.ones(size), np.full(size, offset), codes
+    )
+
+
+def test_design_standardises_clips_and_flags():
+    matrix = np.array([[0, 0], [2, np.nan], [4, 1], [np.nan, 0]], dtype=np.float32)
+    terms = fit_terms(matrix, np.ones(4), level_columns=[1])
+    design = terms.design(np.array([[2 + 100, 1], [np.nan, 5], [4, 0]], dtype=np.float32))
+    # mean 2, standard deviation sqrt(8 / 3); then missing indicator; then levels 0 and 1
+    np.testing.assert_allclose(design, [[4, 0, 0, 1], [0, 1, 0, 0], [2 / np.sqrt(8 / 3), 0, 1, 0]], rtol=1e-6)
+    assert terms.sources.tolist() == [0, 0, 1, 1]
+
+
+def test_weights_scale_like_repeated_rows():
+    rng = np.random.default_rng(0)
+    matrix = rng.lognormal(0, 2, (40, 2)).astype(np.float32)
+    times = np.arange(40) % 3
+    weighted, repeated = (
+        fit_terms(matrix, times * 1.0, []),
+        fit_terms(matrix.repeat(times, axis=0), np.ones(times.sum()), []),
+    )
+    np.testing.assert_allclose(weighted.means, repeated.means)
+    np.testing.assert_allclose(weighted.scales, repeated.scales)
+
+
+def test_skewed_columns_enter_on_a_logarithmic_scale_in_the_same_order():
+    values = np.random.default_rng(0).lognormal(0, 2, (500, 1)).astype(np.float32)
+    terms = fit_terms(values, np.ones(500), [])
+    assert terms.logs[0] > 0
+    design = terms.design(np.sort(values, axis=0))[:, 0]
+    assert (np.diff(design) >= 0).all()
+    assert abs(design).max() <= 4
+
+
+def test_codes_get_indicators_unless_their_direction_is_declared():
+    codes = np.tile(np.arange(4, dtype=np.float32), 100)[:, None]
+    assert len(fit_terms(codes, np.ones(400), []).levels) == 4
+    assert fit_terms(codes, np.ones(400), [], constrained={0: 1}).levels == ()
+
+
+def test_constant_and_empty_columns_are_left_out():
+    matrix = np.column_stack([np.ones(50), np.full(50, np.nan), np.arange(50)]).astype(np.float32)
+    assert fit_terms(matrix, np.ones(50), []).numbers == (2,)
+
+
+@pytest.fixture(scope="module")
+def products():
+    """Ten products; column 0 acts on each differently, column 1 alike, columns 2 … 19 not at all."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 10, 40_000)
+    matrix = rng.normal(size=(len(codes), 20))
+    own = rng.normal(0, 0.8, 10)
+    target = rng.random(len(codes)) < expit(-3 + own[codes] * matrix[:, 0] + 0.5 * matrix[:, 1])
+    data = ridge_data(matrix, target, codes)
+    return own, data, fit_terms(data.matrix, data.weight, [])
+
+
+def test_deviations_go_where_products_differ(products):
+    own, data, terms = products
+    model, penalties = fit_ridge(data, terms, {}, range(10))
+    found = np.array([model.products[code][1] for code in range(10)])
+    np.testing.assert_allclose(found, own, atol=0.2)
+    assert penalties.deviations[0] < 5
+    assert np.median(penalties.deviations[2:]) > 50
+    relevance = column_relevance(model, penalties, 20)
+    assert relevance[0] == 1
+    assert np.median(relevance[2:]) == pytest.approx(RELEVANCE_FLOOR, abs=0.3)
+
+
+def test_unseen_products_take_the_pooled_coefficients(products):
+    _, data, terms = products
+    model, _ = fit_ridge(data, terms, {}, range(10))
+    rows = data.matrix[:5]
+    expected = model.pooled[0] + terms.design(rows) @ model.pooled[1:]
+    np.testing.assert_allclose(model.log_odds(rows, np.full(5, -1)), expected, rtol=1e-12)
+
+
+def test_directions_bound_pooled_and_product_coefficients(products):
+    _, data, terms = products
+    model, _ = fit_ridge(data, terms, {0: 1, 1: -1}, range(10))
+    betas = np.array([model.pooled, *model.products.values()])
+    assert (betas[:, 1] >= 0).all()
+    assert (betas[:, 2] <= 0).all()
+
+
+def test_contributions_add_up(products):
+    _, data, terms = products
+    model, _ = fit_ridge(data, terms, {}, range(5))
+    codes = np.arange(-1, 9)
+    parts, constant = model.contributions(data.matrix[:10], codes)
+    np.testing.assert_allclose(
+        parts.sum(axis=1) + constant, model.log_odds(data.matrix[:10], codes), atol=1e-9
+    )
