@@ -46,7 +46,7 @@ train: $(READY) ## train on all closed horizons and write a bundle
 promote: $(READY) ## make the newest bundle the champion
 	$(AFFINITY) promote $(ON)
 
-score: $(READY) ## score every account × product with the champion
+score: $(READY) ## score every account × product with the champion, without publishing
 	$(AFFINITY) score $(ON)
 
 nightly: $(READY) ## check, score, rank and publish the lists

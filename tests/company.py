@@ -14,9 +14,7 @@ def account(account_id: str, **attributes: object) -> Row:
     return "accounts", {"account_id": account_id, "name": account_id, **attributes}
 
 
-def subscription(
-    account_id: str, product: str, start: str, end: str | None = None, **attributes: object
-) -> Row:
+def subscription(account_id: str, product: str, start: str, end: str | None = None, **attributes: object) -> Row:
     row = {
         "account_id": account_id,
         "product_id": product,
@@ -27,9 +25,7 @@ def subscription(
     return "subscriptions", row | attributes
 
 
-def opportunity(
-    opportunity_id: str, account_id: str, product: str, created: str, **attributes: object
-) -> Row:
+def opportunity(opportunity_id: str, account_id: str, product: str, created: str, **attributes: object) -> Row:
     row = {
         "opportunity_id": opportunity_id,
         "account_id": account_id,

@@ -91,9 +91,7 @@ def test_activity_prefers_users_then_28_days() -> None:
     assert activity_column((events, column("usage", "events", "trend", 28))) == events.name
     recent = column("usage", "events", "sum", 28)
     assert activity_column((events, recent)) == recent.name
-    assert activity_column((events, recent, column("usage", "active_users", "mean", 28))).startswith(
-        "usage_active"
-    )
+    assert activity_column((events, recent, column("usage", "active_users", "mean", 28))).startswith("usage_active")
     assert activity_column((column("usage", "uses", "sum", 28, grain="pair"),)) is None
 
 
@@ -104,11 +102,7 @@ def test_logistic_agrees_with_a_plain_fit_on_everything(closed) -> None:
     design = np.column_stack(
         [(x - x.mean(0)) / x.std(0), closed["is_winback"].astype(float), pd.get_dummies(closed["product_id"])]
     )
-    plain = (
-        LogisticRegression(max_iter=500)
-        .fit(design, closed["adopted"].astype(int))
-        .predict_proba(design)[:, 1]
-    )
+    plain = LogisticRegression(max_iter=500).fit(design, closed["adopted"].astype(int)).predict_proba(design)[:, 1]
     # ours sees ten negatives per adoption; the prior correction brings the level back
     assert np.corrcoef(np.log(ours), np.log(plain))[0, 1] > 0.995
     assert ours.mean() == pytest.approx(plain.mean(), rel=0.05)

@@ -80,9 +80,7 @@ def test_pooled_figures_equal_the_plain_metrics(scored) -> None:
         for metric, value in expected.items():
             assert found[metric][column] == pytest.approx(value), metric
         # one Newton step from the full fit lands next to the resample's own fit
-        assert found["calibration_slope"][column] == pytest.approx(
-            metrics.calibration_slope(y, p, w), abs=0.05
-        )
+        assert found["calibration_slope"][column] == pytest.approx(metrics.calibration_slope(y, p, w), abs=0.05)
         query = scored["fold"] + scored["account_id"]
         for metric, function in (("map_at_7", metrics.map_at_k), ("hit_at_7", metrics.hit_at_k)):
             value = function(query, scored["product_id"], y, p, 7, w)
@@ -103,9 +101,7 @@ def test_captured_arr_adds_up_over_folds_by_hand() -> None:
             "model": [0.5, 0.4, 0.3, 0.1, 0.1, 0.9, 0.1, 0.1],
         }
     )
-    found = all_figures(build_sample(rows, ("model",), n_resamples=0, random_state=0), min_positives=1)[
-        "model"
-    ]
+    found = all_figures(build_sample(rows, ("model",), n_resamples=0, random_state=0), min_positives=1)["model"]
     # by expected value the first of four is D in fold a (9 against 5, 4 and 3) and B in fold b
     assert found["captured_at_k"][0] == pytest.approx((90 + 50) / (10 + 90 + 50))
     # 1 % of four rows is a part of that first row
@@ -119,9 +115,7 @@ def test_only_products_with_enough_adoptions_enter_the_mean(scored) -> None:
     sample = build_sample(rows, ("model",), n_resamples=0, random_state=0)
     products = product_figures(sample)
     kept = all_figures(sample, min_positives=2)["model"]["auc"][0]
-    assert kept == pytest.approx(
-        (products["crm"]["model"]["auc"][0] + products["desk"]["model"]["auc"][0]) / 2
-    )
+    assert kept == pytest.approx((products["crm"]["model"]["auc"][0] + products["desk"]["model"]["auc"][0]) / 2)
     everything = all_figures(sample, min_positives=1)["model"]["auc"][0]
     assert everything == pytest.approx(np.mean([products[name]["model"]["auc"][0] for name in products]))
     assert np.isnan(all_figures(sample, min_positives=10_000)["model"]["auc"][0])

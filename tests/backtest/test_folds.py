@@ -17,9 +17,7 @@ LONG_AFTER = D(2099, 1, 1)
 
 
 def _plan(dates, until, **options):
-    return plan_folds(
-        dates, **{"horizon_days": 90, "maturity_days": 7, "folds": 4} | options, observed_until=until
-    )
+    return plan_folds(dates, **{"horizon_days": 90, "maturity_days": 7, "folds": 4} | options, observed_until=until)
 
 
 def test_last_fold_is_the_latest_closed_date_and_gaps_hold_exactly() -> None:
@@ -97,14 +95,10 @@ def test_planned_folds_always_pass_the_second_opinion(days, horizon, maturity, w
     dates = [D(2024, 1, 1) + dt.timedelta(days=day) for day in sorted(days)]
     until = D(2024, 1, 1) + dt.timedelta(days=700)
     try:
-        folds = plan_folds(
-            dates, horizon_days=horizon, maturity_days=maturity, observed_until=until, folds=wanted
-        )
+        folds = plan_folds(dates, horizon_days=horizon, maturity_days=maturity, observed_until=until, folds=wanted)
     except ContractError:
         assert not any(
-            (b - a).days >= horizon + maturity and (until - b).days >= horizon + maturity
-            for a in dates
-            for b in dates
+            (b - a).days >= horizon + maturity and (until - b).days >= horizon + maturity for a in dates for b in dates
         )
         return
     assert 1 <= len(folds) <= wanted
@@ -148,9 +142,7 @@ def test_rows_on_both_sides_are_caught(sound) -> None:
 def test_open_labels_are_caught(sound) -> None:
     fold, rows = sound
     rows["adopted"] = rows["adopted"].mask(rows["as_of"] == pd.Timestamp(fold.origin))
-    assert check_folds([fold], rows) == (
-        "fold 2025-06-01: 1 of 1 test labels are open (first: A × crm at 2025-06-01)",
-    )
+    assert check_folds([fold], rows) == ("fold 2025-06-01: 1 of 1 test labels are open (first: A × crm at 2025-06-01)",)
 
 
 def test_adopters_kept_of_an_open_horizon_are_caught(sound) -> None:

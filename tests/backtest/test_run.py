@@ -78,9 +78,7 @@ def test_figures_are_those_of_the_predictions(result) -> None:
     auc = [roc_auc(part["adopted"], part["blend"]) for part in folds]
     lift = [lift_at_share(part["adopted"], part["blend"], 0.1) for part in folds]
     weight = [part["adopted"].sum() for part in folds]
-    mail = result.groups.query("grouping == 'product' and group == 'mail' and model == 'blend'").set_index(
-        "metric"
-    )
+    mail = result.groups.query("grouping == 'product' and group == 'mail' and model == 'blend'").set_index("metric")
     assert mail.loc["auc", "value"] == pytest.approx(np.average(auc, weights=weight))
     assert mail.loc["lift", "value"] == pytest.approx(np.average(lift, weights=weight))
     assert mail.loc["auc", "adoptions"] == sum(weight)
@@ -114,9 +112,7 @@ def test_capacity_is_what_the_owners_can_work(result) -> None:
 
 
 def test_same_rows_same_bytes_whatever_the_jobs(rows, result, tmp_path) -> None:
-    other = run_backtest(
-        rows, COLUMNS, spec=SPEC, folds=_folds(), plays_per_owner=10, n_resamples=80, n_jobs=2
-    )
+    other = run_backtest(rows, COLUMNS, spec=SPEC, folds=_folds(), plays_per_owner=10, n_resamples=80, n_jobs=2)
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, written in ((first, result), (second, other)):
         folder.mkdir()
@@ -147,9 +143,7 @@ def test_tables_show_baselines_and_the_base_rate(result) -> None:
 
 def test_a_leaking_fold_never_trains(rows) -> None:
     (fold,) = _folds(1)
-    object.__setattr__(
-        fold, "train_as_ofs", (*fold.train_as_ofs, MONTH_ENDS[MONTH_ENDS.index(fold.origin) - 1])
-    )
+    object.__setattr__(fold, "train_as_ofs", (*fold.train_as_ofs, MONTH_ENDS[MONTH_ENDS.index(fold.origin) - 1]))
     with pytest.raises(LeakageError, match="training labels reach past the first test as-of"):
         run_backtest(rows, COLUMNS, spec=SPEC, folds=[fold])
 

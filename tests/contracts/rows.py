@@ -54,9 +54,7 @@ def raw_rows(engine: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) 
     engine.register("given", frame)
     engine.execute(f'create table "raw {name}" as select row_number() over () as _row, * from given')
     engine.unregister("given")
-    types = {
-        row[0]: row[1] for row in engine.execute(f'describe "raw {name}"').fetchall() if row[0] != "_row"
-    }
+    types = {row[0]: row[1] for row in engine.execute(f'describe "raw {name}"').fetchall() if row[0] != "_row"}
     columns = {column: column for column in TABLES[name].names if column in types}
     return Rows(name, f"{name}.csv", f'"raw {name}"', columns, types)
 
@@ -78,9 +76,7 @@ def check(
             (folder / part).mkdir()
         table_check = TableCheck(engine, timezone, tuple(products), folder)
         if name != "accounts" and accounts:
-            base = raw_rows(
-                engine, "accounts", pd.DataFrame({"account_id": list(accounts), "name": "Company"})
-            )
+            base = raw_rows(engine, "accounts", pd.DataFrame({"account_id": list(accounts), "name": "Company"}))
             table_check.check(base, TableSettings(), "")
         wanted = TableSettings.model_validate(settings)
         checked = table_check.check(raw_rows(engine, name, frame), wanted, "")

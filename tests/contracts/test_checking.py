@@ -57,8 +57,7 @@ def test_good_rows_are_all_used_and_dated():
         (
             {"product_id": "CRMS"},
             "product_id not in the catalogue",
-            "product_id  1 of 2 rows not in the catalogue "
-            '(first: A-1, CRMS, 2025-01-01: "CRMS", closest: crm)',
+            'product_id  1 of 2 rows not in the catalogue (first: A-1, CRMS, 2025-01-01: "CRMS", closest: crm)',
         ),
         (
             {"account_id": "A-9"},
@@ -117,9 +116,7 @@ def test_a_bad_row_of_another_table(table, row, reason):
     assert check(table, [row]).reasons == {1: reason}
 
 
-@pytest.mark.parametrize(
-    "name", ["NA", "=1+1", "😀", "x" * 5000, "null", "a,b", 'quo"te', "@cmd", "  spaced  "]
-)
+@pytest.mark.parametrize("name", ["NA", "=1+1", "😀", "x" * 5000, "null", "a,b", 'quo"te', "@cmd", "  spaced  "])
 def test_an_account_may_be_called_anything(name):
     outcome = check("accounts", [{"account_id": "00012", "name": name}, {"account_id": "1E5", "name": name}])
     assert list(outcome.facts["account_id"]) == ["00012", "1E5"]
@@ -204,9 +201,7 @@ def test_account_history_rows_are_no_duplicates():
 
 
 def test_accounts_without_history_are_called_static():
-    assert (
-        "not point-in-time" in check("accounts", [{"account_id": "A", "name": "x"}]).checked.report.notes[0]
-    )
+    assert "not point-in-time" in check("accounts", [{"account_id": "A", "name": "x"}]).checked.report.notes[0]
 
 
 def test_health_keys_without_a_product_still_repeat():
@@ -245,9 +240,7 @@ def test_measures_beyond_the_schema_are_numbers():
 
 
 def test_integer_measures_stay_integers():
-    frame = pd.DataFrame(
-        {"account_id": ["A-1"], "product_id": "crm", "date": "2025-01-01", "exports": [2**39]}
-    )
+    frame = pd.DataFrame({"account_id": ["A-1"], "product_id": "crm", "date": "2025-01-01", "exports": [2**39]})
     assert check("usage", frame).facts["exports"].dtype == np.int64
 
 
@@ -274,9 +267,7 @@ def test_columns_nobody_knows_are_named_with_the_one_they_may_mean():
         "priority": "P1",
         "escalatd": "1",
     }
-    assert check("tickets", [row]).checked.report.notes == (
-        "ignored escalatd (meant escalated?): no column of ours",
-    )
+    assert check("tickets", [row]).checked.report.notes == ("ignored escalatd (meant escalated?): no column of ours",)
 
 
 def test_a_query_may_give_reasons_itself():

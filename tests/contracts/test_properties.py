@@ -24,9 +24,7 @@ ROWS = st.lists(
     min_size=1,
     max_size=12,
 )
-SLOW = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 def is_good(row: dict[str, str]) -> bool:
@@ -49,9 +47,7 @@ def test_rows_balance_and_the_good_ones_are_used(rows):
     assert report.quarantined == len(outcome.quarantine) == outcome.quarantine["_row"].nunique()
     good = [row for row in rows if is_good(row)]
     keys = {(row["account_id"], row["product_id"], row["start_on"]) for row in good}
-    found = outcome.facts[["account_id", "product_id"]].assign(
-        day=outcome.facts["start_on"].astype(str).str[:10]
-    )
+    found = outcome.facts[["account_id", "product_id"]].assign(day=outcome.facts["start_on"].astype(str).str[:10])
     assert sorted(found.itertuples(index=False, name=None)) == sorted(keys)
     repeated = sum("another row" in text or "same key" in text for text in outcome.quarantine["_reason"])
     assert repeated == len(good) - len(keys)

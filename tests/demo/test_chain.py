@@ -43,9 +43,7 @@ def test_closed_form_equals_the_daily_recursion(start, days, leave, direct, open
     chances = Chances(*(np.array(x) for x in (leave, direct, opening, winning, losing)))
     after = mass.after(days, chances)
     expected = day_by_day(start, days, leave, direct, opening, winning, losing)
-    assert (float(after.idle), float(after.open), float(after.adopted)) == pytest.approx(
-        expected, rel=1e-9, abs=1e-12
-    )
+    assert (float(after.idle), float(after.open), float(after.adopted)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_two_days_by_hand():

@@ -43,9 +43,7 @@ def test_every_source_table_is_there_with_the_columns_of_the_schema(demo):
     engine = open_engine(threads=1)
     for name, table in TABLES.items():
         path = str(demo / "data" / f"{name}.parquet")
-        described = dict(
-            row[:2] for row in engine.execute("describe from read_parquet(?)", [path]).fetchall()
-        )
+        described = dict(row[:2] for row in engine.execute("describe from read_parquet(?)", [path]).fetchall())
         known = {column.name: column.kind for column in table.columns} | {KNOWN_AT: "timestamp"}
         assert set(described) <= set(known), name
         assert {column.name for column in table.columns if column.required} <= set(described), name
@@ -54,10 +52,7 @@ def test_every_source_table_is_there_with_the_columns_of_the_schema(demo):
 
 
 def test_the_frames_become_facts_after_dropping_faulty_rows(small_demo):
-    frames = {
-        name: clean(small_demo, name)
-        for name in ("accounts", "subscriptions", "tickets", "problems", "usage")
-    }
+    frames = {name: clean(small_demo, name) for name in ("accounts", "subscriptions", "tickets", "problems", "usage")}
     facts = Facts.from_frames(frames)
     for name, frame in frames.items():
         (count,) = facts.connection.execute(f"select count(*) from facts.{name}").fetchone()
@@ -84,9 +79,7 @@ def test_same_arguments_and_seed_write_the_same_bytes(tmp_path):
 def test_no_fact_lies_on_or_after_the_end(demo):
     for name, table in TABLES.items():
         frame = read(demo, name)
-        for column in {table.event, KNOWN_AT, *(c.name for c in table.columns if c.closed_by == c.name)} - {
-            None
-        }:
+        for column in {table.event, KNOWN_AT, *(c.name for c in table.columns if c.closed_by == c.name)} - {None}:
             if column in frame and column != "follow_up_on":
                 assert pd.to_datetime(frame[column]).max() < pd.Timestamp(UNTIL), (name, column)
 
@@ -136,9 +129,7 @@ def expected_pairs(folder: Path, catalog: Catalog, as_of: pd.Timestamp) -> set[t
             employees[row["account_id"]] = row["employees"]
     pairs = set()
     for account, bought in subs.items():
-        running = {
-            r["product_id"] for r in bought if pd.isna(r["end_on"]) or pd.Timestamp(r["end_on"]) >= as_of
-        }
+        running = {r["product_id"] for r in bought if pd.isna(r["end_on"]) or pd.Timestamp(r["end_on"]) >= as_of}
         paying = {r["product_id"] for r in bought if not r["one_time"]} & running
         size = employees[account]
         segment = "smb" if size < 200 else "mid_market" if size <= 1000 else "enterprise"
@@ -218,9 +209,7 @@ def test_safety_gates_have_something_to_find(demo):
     opened = tickets[tickets["closed_at"].isna()]
     assert opened["priority"].isin(["P1", "P2"]).any()
     assert tickets["escalated"].any()
-    opportunities = (
-        read(demo, "opportunities").sort_values(KNOWN_AT).drop_duplicates("opportunity_id", keep="last")
-    )
+    opportunities = read(demo, "opportunities").sort_values(KNOWN_AT).drop_duplicates("opportunity_id", keep="last")
     cross = opportunities[opportunities["kind"] == "cross_sell"]
     assert cross["result"].isna().any()
     assert (cross["result"] == "lost").any()

@@ -81,8 +81,6 @@ def test_allowed_follows_each_rule():
         )
     )
     owned = np.array([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], dtype=bool)
-    before, after = (
-        products.allowed(owned, np.array([0, 2]), to_day(dt.date(2026, 1, day))) for day in (9, 10)
-    )
+    before, after = (products.allowed(owned, np.array([0, 2]), to_day(dt.date(2026, 1, day))) for day in (9, 10))
     assert before.astype(int).tolist() == [[0, 1, 0, 0, 0], [1, 0, 1, 1, 0]]
     assert after.astype(int).tolist() == [[0, 1, 0, 0, 1], [1, 0, 1, 1, 1]]

@@ -85,9 +85,7 @@ def test_provisioned_usage_precedes_the_first_start(trapped, folders, purchases)
 def test_restated_scores_became_known_after_the_purchase(trapped, purchases):
     health = clean(trapped, "health")
     key = ["account_id", "product_id", "date"]
-    restated = health[health.duplicated(key)].merge(
-        purchases.groupby("account_id", as_index=False)["start_on"].min()
-    )
+    restated = health[health.duplicated(key)].merge(purchases.groupby("account_id", as_index=False)["start_on"].min())
     assert len(restated) > 20
     assert (restated[KNOWN_AT] > restated["start_on"]).mean() > 0.9
     assert (pd.to_datetime(restated["date"]) < restated["start_on"]).mean() > 0.9

@@ -107,9 +107,7 @@ def test_forcing_outreach_changes_adoption_by_the_stated_uplift(catalog, world):
     rates, uplifts, variance = {"treated": [], "held_back": []}, [], 0.0
     for seed in (21, 22, 23):
         for arm in rates:
-            history = simulate(
-                catalog, accounts=8000, months=10, until=UNTIL, seed=seed, world=world, force_arm=arm
-            )
+            history = simulate(catalog, accounts=8000, months=10, until=UNTIL, seed=seed, world=world, force_arm=arm)
             plays = pd.DataFrame(history.plays)
             assert plays["treated"].eq(arm == "treated").all()
             for point in range(1, 7):

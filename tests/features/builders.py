@@ -24,9 +24,7 @@ def family(name: str, *, grain: str = "account", source: str | None = None, **pa
         else declared
         for part, declared in parts.items()
     }
-    return validate(
-        FeatureFamily, {"family": name, "grain": grain, "source": source, **filled}, f"features/{name}.yml"
-    )
+    return validate(FeatureFamily, {"family": name, "grain": grain, "source": source, **filled}, f"features/{name}.yml")
 
 
 def spine_of(accounts: Sequence[str], as_ofs: Sequence[str], **columns: Sequence[object]) -> pd.DataFrame:
@@ -80,9 +78,7 @@ def build(
     return build_features(facts, catalogue or catalog(*products), families, spine, pairs)
 
 
-def value(
-    tables: FeatureTables, column: str, as_of: str, account: str = "A", product: str | None = None
-) -> object:
+def value(tables: FeatureTables, column: str, as_of: str, account: str = "A", product: str | None = None) -> object:
     """One cell of the table the column is in."""
     frame = tables.account if product is None else tables.pair
     rows = frame[(frame["account_id"] == account) & (frame["as_of"] == pd.Timestamp(as_of))]

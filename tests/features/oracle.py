@@ -23,9 +23,7 @@ def known_day(row: dict, event: str, timezone: str, lag_days: int) -> dt.date:
     return local_day(known_at, timezone) if known_at is not None else row[event] + dt.timedelta(days=lag_days)
 
 
-def usable_rows(
-    log: Log, key: tuple[str, ...], event: str, as_of: dt.date, timezone: str, lag_days: int = 0
-) -> Log:
+def usable_rows(log: Log, key: tuple[str, ...], event: str, as_of: dt.date, timezone: str, lag_days: int = 0) -> Log:
     """Per key the latest version known before the date, if its event lies before the date too."""
     latest: dict[tuple, dict] = {}
     for row in log:
@@ -63,9 +61,7 @@ def operation(rows: Log, of: str | None, event: str, op: str, window: int, as_of
         "distinct": lambda: len(set(values)),
         "days_since": lambda: min(days for days, _, _ in inside),
         "trend": lambda: math.log(float(1 + sum(values)) / float(1 + sum(value for _, _, value in before))),
-        "slope": lambda: slope(
-            [sum(v for days, _, v in inside if days == window - day) for day in range(window)]
-        ),
+        "slope": lambda: slope([sum(v for days, _, v in inside if days == window - day) for day in range(window)]),
     }
     return float(simple[op]())
 

@@ -56,12 +56,8 @@ class _Dice:
 
 def _versions(frame: pd.DataFrame, opened: str, changed: str, dice: _Dice) -> pd.DataFrame:
     """Each row as it arrived and, for half of them, as it was corrected later."""
-    first = frame.assign(
-        known_at=frame[opened] + pd.to_timedelta(dice.rng.integers(1, 200, dice.size), unit="h")
-    )
-    again = first.assign(
-        known_at=first["known_at"] + pd.to_timedelta(dice.rng.integers(1, 90, dice.size), unit="D")
-    )
+    first = frame.assign(known_at=frame[opened] + pd.to_timedelta(dice.rng.integers(1, 200, dice.size), unit="h"))
+    again = first.assign(known_at=first["known_at"] + pd.to_timedelta(dice.rng.integers(1, 90, dice.size), unit="D"))
     again[changed] = dice.rng.permutation(again[changed].to_numpy())
     return pd.concat([first, again[dice.flag()]], ignore_index=True)
 
@@ -146,9 +142,7 @@ def _people(seed: int) -> dict[str, pd.DataFrame]:
             "escalated": d.flag(),
         }
     )
-    surveys = pd.DataFrame(
-        {"account_id": d.one_of(ACCOUNTS), "responded_at": said, "score": d.number(11).astype(int)}
-    )
+    surveys = pd.DataFrame({"account_id": d.one_of(ACCOUNTS), "responded_at": said, "score": d.number(11).astype(int)})
     health = pd.DataFrame(
         {
             "account_id": d.one_of(ACCOUNTS),
@@ -242,9 +236,7 @@ def _deals(seed: int) -> dict[str, pd.DataFrame]:
         "opportunities": _versions(opportunities, "created_on", "stage", d),
         "outreach": outreach,
         "outcomes": outcomes[d.flag(0.8)].reset_index(drop=True),
-        "implementations": implementations.assign(
-            end_on=i.later(implementations["start_on"], 200, share=0.7)
-        ),
+        "implementations": implementations.assign(end_on=i.later(implementations["start_on"], 200, share=0.7)),
     }
 
 

@@ -56,8 +56,7 @@ def test_raw_logs_cut_at_the_instant_give_the_same_family(frames, company, built
     as_of = DATES[1]
     instant = pd.Timestamp(as_of, tz="America/New_York").tz_convert("UTC").tz_localize(None)
     known = {
-        name: frame[(frame["known_at"] < instant)] if "known_at" in frame else frame
-        for name, frame in frames.items()
+        name: frame[(frame["known_at"] < instant)] if "known_at" in frame else frame for name, frame in frames.items()
     }
     cut = small_facts({name: frame.reset_index(drop=True) for name, frame in known.items()})
     day = pd.Timestamp(as_of)
@@ -74,9 +73,7 @@ def test_raw_logs_cut_at_the_instant_give_the_same_family(frames, company, built
 
 def _of_day(table: pd.DataFrame, day: pd.Timestamp, columns: list[str]) -> pd.DataFrame:
     keys = [name for name in ("account_id", "product_id", "as_of") if name in table]
-    return table.loc[table["as_of"] == day, [*keys, *(c for c in table if c in columns)]].reset_index(
-        drop=True
-    )
+    return table.loc[table["as_of"] == day, [*keys, *(c for c in table if c in columns)]].reset_index(drop=True)
 
 
 def test_every_column_has_values_somewhere(built):
@@ -88,19 +85,13 @@ def test_every_column_has_values_somewhere(built):
 def test_one_date_alone_gives_what_the_history_gives(company, built):
     facts, spine, pairs = company
     day = pd.Timestamp(DATES[-1])
-    alone = build_features(
-        facts, small_catalog(), FAMILIES, spine[spine["as_of"] == day], pairs[pairs["as_of"] == day]
-    )
+    alone = build_features(facts, small_catalog(), FAMILIES, spine[spine["as_of"] == day], pairs[pairs["as_of"] == day])
     for one, other in ((built.account, alone.account), (built.pair, alone.pair)):
-        pd.testing.assert_frame_equal(
-            one[one["as_of"] == day].reset_index(drop=True), other, check_exact=True
-        )
+        pd.testing.assert_frame_equal(one[one["as_of"] == day].reset_index(drop=True), other, check_exact=True)
 
 
 def test_rows_in_any_order_and_threads_give_the_same_bytes(frames, company, built):
-    shuffled = {
-        name: frame.sample(frac=1, random_state=3).reset_index(drop=True) for name, frame in frames.items()
-    }
+    shuffled = {name: frame.sample(frac=1, random_state=3).reset_index(drop=True) for name, frame in frames.items()}
     facts = small_facts(shuffled)
     facts.connection.execute("set threads = 2")
     again = build_features(facts, small_catalog(), FAMILIES, *company[1:])

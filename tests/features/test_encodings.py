@@ -119,9 +119,7 @@ _interval = st.tuples(
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(_interval, min_size=1, max_size=15, unique_by=lambda row: row[:3]), st.sampled_from([5, 12, 40])
-)
+@given(st.lists(_interval, min_size=1, max_size=15, unique_by=lambda row: row[:3]), st.sampled_from([5, 12, 40]))
 def test_affinity_equals_a_slow_loop(drawn, lookback):
     zero = dt.date(2026, 1, 1)
     rows = [(a, p, s, None if length is None else s + length) for a, p, s, length in drawn]
@@ -133,9 +131,7 @@ def test_affinity_equals_a_slow_loop(drawn, lookback):
     )
     as_of = 25
     matrix = affinity_matrix(facts, zero + dt.timedelta(days=as_of), lookback_days=lookback, strength=1)
-    seen = {
-        (row.owned_product, row.target_product): (row.exposed, row.adopted) for row in matrix.itertuples()
-    }
+    seen = {(row.owned_product, row.target_product): (row.exposed, row.adopted) for row in matrix.itertuples()}
     assert seen == _slow_affinity(rows, as_of, lookback)
 
 
@@ -210,9 +206,7 @@ def test_recent_rate_is_the_expected_adoption_of_an_open_pair_in_log_odds():
         subscription("D", "crm", "2024-01-01", "2025-10-03"),
     )
     spine = spine_of(["B", "C", "E", "F"], ["2026-01-01"])
-    pairs = pairs_of(
-        spine, ["crm", "chat", "desk"], {"B": ["crm", "chat"], "C": ["crm"], "E": ["crm"], "F": ["crm"]}
-    )
+    pairs = pairs_of(spine, ["crm", "chat", "desk"], {"B": ["crm", "chat"], "C": ["crm"], "E": ["crm"], "F": ["crm"]})
     pairs.loc[(pairs["account_id"] == "F") & (pairs["product_id"] == "chat"), "status"] = "not_eligible"
     deals = family("deals", grain="pair", encodings={"recent": RECENT})
     products = catalog("crm", "chat", "desk", desk={"launched_on": "2025-12-22"})

@@ -57,9 +57,7 @@ def _frame(log: oracle.Log) -> pd.DataFrame:
     )
 
 
-def _expected(
-    log: oracle.Log, account: str, owned: set, across: str | None, op: str, window: int, day: dt.date, rule
-):
+def _expected(log: oracle.Log, account: str, owned: set, across: str | None, op: str, window: int, day: dt.date, rule):
     timezone, lag = rule
     start = oracle.first_day(log, KEY, "date", day, timezone, lag)
     reach = 2 * window if op == "trend" else window
@@ -130,15 +128,11 @@ def test_every_operation_equals_the_oracle(rows, timezone, lag, across):
                     assert seen == pytest.approx(wanted, rel=1e-12, abs=1e-15), context
 
 
-USAGE = family(
-    "usage", source="usage", signals={"users": {"of": "active_users", "ops": OPS, "windows": (7,)}}
-)
+USAGE = family("usage", source="usage", signals={"users": {"of": "active_users", "ops": OPS, "windows": (7,)}})
 
 
 def usage(*rows: tuple[str, float | None], **columns: list) -> Facts:
-    frame = pd.DataFrame(rows, columns=["date", "active_users"]).assign(
-        account_id="A", product_id="crm", **columns
-    )
+    frame = pd.DataFrame(rows, columns=["date", "active_users"]).assign(account_id="A", product_id="crm", **columns)
     return Facts.from_frames({"usage": frame.assign(date=pd.to_datetime(frame["date"]))})
 
 
@@ -180,9 +174,7 @@ def test_slope_is_per_day_with_absent_days_as_zero():
     facts = usage(("2026-01-01", 0.0), ("2026-01-12", 3.0), ("2026-01-13", 3.0), ("2026-01-14", 3.0))
     tables = build(facts, USAGE, as_ofs=["2026-01-15"])
     days, users = np.arange(7), np.array([0, 0, 0, 0, 3, 3, 3])
-    assert value(tables, "usage_users_slope_7d", "2026-01-15") == pytest.approx(
-        np.polyfit(days, users, 1)[0], rel=1e-9
-    )
+    assert value(tables, "usage_users_slope_7d", "2026-01-15") == pytest.approx(np.polyfit(days, users, 1)[0], rel=1e-9)
 
 
 def test_decimals_add_up_exactly():

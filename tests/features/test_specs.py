@@ -117,9 +117,7 @@ def test_a_derived_signal_refers_to_what_exists(tmp_path, expression, message):
 
 
 def test_a_name_that_stands_for_two_columns_is_refused(tmp_path):
-    with pytest.raises(
-        UsageError, match="users stands for usage_users_mean_28d, usage_users_mean_90d; name one"
-    ):
+    with pytest.raises(UsageError, match="users stands for usage_users_mean_28d, usage_users_mean_90d; name one"):
         load_families(write(tmp_path, signal(windows="[28, 90]") + DERIVED % "users / 2"))
 
 
@@ -165,9 +163,7 @@ def test_a_column_no_source_row_has_is_found_when_the_data_is_there():
         account("A"), ("usage", {"account_id": "A", "product_id": "crm", "date": "2026-01-01", "lines": 1.0})
     )
     spine = spine_of(["A"], ["2026-02-01"])
-    lines = family(
-        "usage", source="usage", signals={"lines": {"of": "linse", "ops": ["sum"], "windows": [7]}}
-    )
+    lines = family("usage", source="usage", signals={"lines": {"of": "linse", "ops": ["sum"], "windows": [7]}})
     with pytest.raises(
         UsageError, match=r"features/usage.yml: signals.lines: usage has no column linse \(did you mean lines"
     ):
@@ -222,9 +218,7 @@ def test_names_are_derived():
 
 def test_what_is_built_is_what_is_declared_in_both_directions():
     spine = spine_of(["A"], ["2026-02-01"])
-    tables = build_features(
-        company(account("A")), catalog("crm"), FAMILIES, spine, pairs_of(spine, ["crm"], {})
-    )
+    tables = build_features(company(account("A")), catalog("crm"), FAMILIES, spine, pairs_of(spine, ["crm"], {}))
     for grain, frame in (("account", tables.account), ("pair", tables.pair)):
         declared = [column.name for column in COLUMNS if column.grain == grain]
         assert [name for name in frame if name not in ("account_id", "product_id", "as_of")] == declared

@@ -40,9 +40,7 @@ def test_paid_leaves_out_trials_and_free_rows_but_not_one_time_purchases():
         subscription("A", "desk", "2026-01-01", arr_usd=0.0),
         subscription("A", "training", "2026-01-01", arr_usd=0.0, one_time=True),
     )
-    tables = build(
-        facts, own(products=RUNNING | {"of": "product_id", "ops": ["distinct"]}), as_ofs=["2026-02-01"]
-    )
+    tables = build(facts, own(products=RUNNING | {"of": "product_id", "ops": ["distinct"]}), as_ofs=["2026-02-01"])
     assert value(tables, "own_products_distinct", "2026-02-01") == 2.0
 
 
@@ -162,9 +160,7 @@ def test_a_stage_is_read_from_versioned_rows_only():
         owned={},
         as_ofs=["2026-01-05", "2026-01-06"],
     )
-    counts = [
-        value(tables, "deals_proposed_count", day, product="crm") for day in ("2026-01-05", "2026-01-06")
-    ]
+    counts = [value(tables, "deals_proposed_count", day, product="crm") for day in ("2026-01-05", "2026-01-06")]
     assert counts == [1.0, 0.0]
 
 
@@ -268,9 +264,7 @@ def test_catalogue_columns():
         1.0,
     ]
     assert row.loc["crm", "fit_category_last"] == "sales"
-    assert np.isnan(
-        row.loc["crm", "fit_primary_count"]
-    )  # the catalogue says nothing of what it is adjacent to
+    assert np.isnan(row.loc["crm", "fit_primary_count"])  # the catalogue says nothing of what it is adjacent to
     assert row.loc["desk", ["fit_primary_count", "fit_needs_count"]].tolist() == [0.0, 0.0]
     assert pd.isna(row.loc["desk", "fit_category_last"])
 

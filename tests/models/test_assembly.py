@@ -16,9 +16,7 @@ def _build(columns=COLUMNS, **spec):
 
 
 def test_directions_categories_and_settings_reach_the_classifier() -> None:
-    classifier = _build(
-        n_seeds=2, random_state=7, candidates=("pooled", "ridge"), offset="commercial_recent_rate"
-    )
+    classifier = _build(n_seeds=2, random_state=7, candidates=("pooled", "ridge"), offset="commercial_recent_rate")
     assert classifier.monotone == {
         "usage_active_users_mean_28d": 1,
         "commercial_affinity_max": 1,
@@ -46,7 +44,5 @@ def test_the_table_holds_the_columns_and_winback_and_nothing_of_the_future() -> 
 
 def test_a_missing_column_is_named_with_the_closest() -> None:
     rows = company(accounts=2).rename(columns={"commercial_affinity_max": "commercial_affinity_mx"})
-    with pytest.raises(
-        ContractError, match=r"missing column commercial_affinity_max.*commercial_affinity_mx"
-    ):
+    with pytest.raises(ContractError, match=r"missing column commercial_affinity_max.*commercial_affinity_mx"):
         model_frame(rows, COLUMNS)

@@ -114,10 +114,7 @@ def test_row_blocks_and_unseen_levels_score_alike(pair_table, pair_model):
     X = pair_table.X.head(200).assign(country="never seen")
     product = pair_table.product[:200]
     whole = pair_model.predict_proba(X, product=product)
-    parts = [
-        pair_model.predict_proba(X.iloc[at : at + 50], product=product[at : at + 50])
-        for at in range(0, 200, 50)
-    ]
+    parts = [pair_model.predict_proba(X.iloc[at : at + 50], product=product[at : at + 50]) for at in range(0, 200, 50)]
     np.testing.assert_allclose(np.vstack(parts), whole, rtol=1e-12)
     missing = pair_model.predict_proba(X.assign(country=None), product=product)
     np.testing.assert_array_equal(missing, whole)
@@ -147,9 +144,7 @@ def test_labels_of_any_kind_come_back(single_table, single_model):
     labels = np.where(single_table.y == 1, "yes", "no")
     model = clone(single_model).fit(single_table.X, labels)
     assert model.classes_.tolist() == ["no", "yes"]
-    np.testing.assert_array_equal(
-        model.predict_proba(single_table.X), single_model.predict_proba(single_table.X)
-    )
+    np.testing.assert_array_equal(model.predict_proba(single_table.X), single_model.predict_proba(single_table.X))
     assert set(model.predict(single_table.X)) <= {"no", "yes"}
 
 
@@ -157,9 +152,7 @@ def test_works_in_pipeline_cross_validation_and_grid_search():
     table = single(rows=700)
     pipeline = make_pipeline(FunctionTransformer(), PropensityClassifier(n_seeds=1))
     assert cross_val_score(pipeline, table.X, table.y, cv=2, scoring="roc_auc").min() > 0.6
-    search = GridSearchCV(
-        PropensityClassifier(n_seeds=1), {"candidates": [("ridge",), ("pooled", "ridge")]}, cv=2
-    )
+    search = GridSearchCV(PropensityClassifier(n_seeds=1), {"candidates": [("ridge",), ("pooled", "ridge")]}, cv=2)
     assert search.fit(table.X, table.y).best_params_["candidates"] in [("ridge",), ("pooled", "ridge")]
 
 
@@ -219,8 +212,7 @@ def test_missing_offset_takes_the_mean(single_table):
 def test_declared_direction_holds_for_the_blend(pair_table, pair_model, column):
     X, product = pair_table.X.head(150), pair_table.product[:150]
     sweep = [
-        pair_model.predict_proba(X.assign(**{column: value}), product=product)[:, 1]
-        for value in np.linspace(-3, 3, 25)
+        pair_model.predict_proba(X.assign(**{column: value}), product=product)[:, 1] for value in np.linspace(-3, 3, 25)
     ]
     steps = np.diff(np.array(sweep), axis=0)
     assert (steps >= -1e-12).all()

@@ -11,9 +11,7 @@ def rows(size=4000, rate=0.1, seed=0, **keys):
     rng = np.random.default_rng(seed)
     target = (rng.random(size) < rate).astype(float)
     ones = np.ones(size)
-    return Rows(
-        np.zeros((size, 1), dtype=np.float32), target, ones, ones, 0.0, 0 * ones, np.zeros(size, int), **keys
-    )
+    return Rows(np.zeros((size, 1), dtype=np.float32), target, ones, ones, 0.0, 0 * ones, np.zeros(size, int), **keys)
 
 
 def test_dates_give_rolling_folds_with_a_gap():

@@ -175,9 +175,7 @@ def test_gain_curve_reads_many_weightings_at_once() -> None:
         assert curve.auc()[column] == pytest.approx(roc_auc(y, p, weight))
         assert curve.average_precision()[column] == pytest.approx(average_precision(y, p, weight))
         depth = 0.25 * weight.sum()
-        assert curve.gain_at(0.25 * curve.rows)[column] / depth == pytest.approx(
-            precision_at_k(y, p, depth, weight)
-        )
+        assert curve.gain_at(0.25 * curve.rows)[column] / depth == pytest.approx(precision_at_k(y, p, depth, weight))
 
 
 @pytest.mark.parametrize(

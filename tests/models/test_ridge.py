@@ -11,9 +11,7 @@ from product_affinity.models.ridge import RELEVANCE_FLOOR, RidgeData, column_rel
 def ridge_data(matrix, target, codes=None, offset=0.0):
     size = len(target)
     codes = np.zeros(size, dtype=int) if codes is None else codes
-    return RidgeData(
-        matrix.astype(np.float32), target.astype(float), np.ones(size), np.full(size, offset), codes
-    )
+    return RidgeData(matrix.astype(np.float32), target.astype(float), np.ones(size), np.full(size, offset), codes)
 
 
 def test_design_standardises_clips_and_flags():
@@ -102,6 +100,4 @@ def test_contributions_add_up(products):
     model, _ = fit_ridge(data, terms, {}, range(5))
     codes = np.arange(-1, 9)
     parts, constant = model.contributions(data.matrix[:10], codes)
-    np.testing.assert_allclose(
-        parts.sum(axis=1) + constant, model.log_odds(data.matrix[:10], codes), atol=1e-9
-    )
+    np.testing.assert_allclose(parts.sum(axis=1) + constant, model.log_odds(data.matrix[:10], codes), atol=1e-9)

@@ -55,9 +55,7 @@ def test_fitting_again_writes_the_same_texts(pair_table, pair_model, texts):
 
 def test_ridge_alone_offsets_positions_and_recalibration_survive(single_table):
     X = single_table.X.drop(columns="channel").to_numpy()[:450]
-    model = PropensityClassifier(offset=2, monotone={0: 1}, categorical=[5]).fit(
-        X.round(), single_table.y[:450]
-    )
+    model = PropensityClassifier(offset=2, monotone={0: 1}, categorical=[5]).fit(X.round(), single_table.y[:450])
     model.recalibrate(X.round(), single_table.y[:450], horizon_days=90)
     restored = classifier_from_texts(classifier_to_texts(model))
     np.testing.assert_array_equal(restored.predict_proba(X), model.predict_proba(X))
@@ -70,9 +68,7 @@ def test_recalibrating_a_restored_classifier_is_recalibrating_the_original(pair_
         twin.recalibrate(pair_table.X, rare, product=pair_table.product, horizon_days=90)
     first, second = (twin.predict_proba(pair_table.X, product=pair_table.product) for twin in twins)
     np.testing.assert_array_equal(first, second)
-    assert (
-        first[:, 1].mean() < pair_model.predict_proba(pair_table.X, product=pair_table.product)[:, 1].mean()
-    )
+    assert first[:, 1].mean() < pair_model.predict_proba(pair_table.X, product=pair_table.product)[:, 1].mean()
 
 
 def test_missing_files_and_foreign_formats_are_named(texts):
@@ -176,9 +172,7 @@ print(refused, scored)
 def test_random_edits_never_crash_the_process(texts):
     """Most edits are refused; one that only changes a number may load, and then scores."""
     small = "\nTree=20\n".join(texts["pooled-0.txt"].split("\nTree=20\n")[:1]) + "\nend of trees\n"
-    done = subprocess.run(
-        [sys.executable, "-c", FUZZ, "5"], input=small, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", FUZZ, "5"], input=small, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     refused, scored = map(int, done.stdout.split())
     assert refused + scored == 300

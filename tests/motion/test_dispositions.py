@@ -58,10 +58,13 @@ def test_a_gate_holds_the_whole_account_back_with_evidence():
 
 
 def test_unknown_safety_is_held_back_unless_the_whole_table_is_absent():
-    held = decided(pair("A", "crm", urgent=np.nan)).iloc[0]
+    held = decided(pair("A", "crm", urgent=np.nan), pair("B", "crm")).iloc[0]
     assert (held["disposition"], held["evidence"]) == ("watchlist", "open P1/P2 tickets: unknown")
     listed = decided(pair("A", "crm", urgent=np.nan), tables=()).iloc[0]
     assert (listed["disposition"], listed["confirm_first"]) == ("listed", "open P1/P2 tickets")
+    nowhere = decided(pair("A", "crm", urgent=np.nan), pair("B", "crm", urgent=np.nan))
+    assert nowhere["disposition"].tolist() == ["listed", "listed"]
+    assert nowhere["confirm_first"].notna().all()
 
 
 def test_an_open_opportunity_is_in_flight_and_blocks_the_account():
@@ -110,7 +113,7 @@ def test_nothing_disappears_and_the_promises_hold(rows, plays):
     assert listed["account_id"].is_unique
     assert len(listed) <= plays
     assert (listed["value_usd"] > 0).all()
-    assert (listed["urgent"] == 0).all()
+    assert (listed["urgent"] == 0).all() or found["urgent"].isna().all()
     assert not listed["account_id"].isin(found.loc[found["status"] == "in_pipeline", "account_id"]).any()
     held = found[found["disposition"] == "watchlist"]
     assert held[["first_gate", "evidence", "unblocked_by"]].notna().all(axis=None)

@@ -19,9 +19,7 @@ from product_affinity.project import Project, load_project
 
 AS_OF = dt.date(2026, 1, 1)
 ACCOUNTS = "account_id,name\nA-1,One\nA-2,Two\nA-3,Three\n"
-SUBSCRIPTIONS = (
-    "account_id,product_id,start_on,end_on,arr_usd\nA-1,crm,2025-01-01,,100\nA-2,crm,2025-02-01,,200\n"
-)
+SUBSCRIPTIONS = "account_id,product_id,start_on,end_on,arr_usd\nA-1,crm,2025-01-01,,100\nA-2,crm,2025-02-01,,200\n"
 USAGE_HEADER = "account_id,product_id,date,events\n"
 
 
@@ -48,9 +46,7 @@ def reasons(project: Project, table: str) -> list[str]:
 
 
 def test_good_sources_become_facts(tmp_path):
-    project = make(
-        tmp_path, '[project]\ntimezone = "Europe/Berlin"\n', usage=USAGE_HEADER + "A-1,crm,2025-12-31,4\n"
-    )
+    project = make(tmp_path, '[project]\ntimezone = "Europe/Berlin"\n', usage=USAGE_HEADER + "A-1,crm,2025-12-31,4\n")
     report = check_sources(project, AS_OF, threads=1)
     report.raise_if_broken()
     assert [(table.name, table.rows_in, table.used, table.quarantined) for table in report.tables] == [
@@ -87,9 +83,7 @@ def test_a_missing_column_and_bad_rows_elsewhere_are_told_at_once(tmp_path):
     usage = USAGE_HEADER + "A-1,crm,yesterday,1\nA-1,crm,2025-01-01,many\n"
     project = make(tmp_path, subscriptions="account_id,product_id,started\nA-1,crm,2025-01-01\n", usage=usage)
     lines = broken(project).splitlines()
-    assert lines[0].startswith(
-        "subscriptions: missing column start_on in subscriptions.csv (closest present: started)"
-    )
+    assert lines[0].startswith("subscriptions: missing column start_on in subscriptions.csv (closest present: started)")
     assert lines[1].startswith("usage: 2 of 2 rows quarantined (100.0%, tolerated 5.0%)")
     assert 'usage.date  1 of 2 rows not a date (ISO 8601) (first: A-1, crm, yesterday: "yesterday")' in lines
     assert 'usage.events  1 of 2 rows not a number (first: A-1, crm, 2025-01-01: "many")' in lines
@@ -158,16 +152,12 @@ def test_future_rows_are_used_later_and_said_now(tmp_path):
         "usage: 2 of 3 rows have date on or after 2026-01-01 and are not used (first: A-1, crm, 2026-01-01)"
         in report.render()
     )
-    assert (
-        "on or after"
-        not in check_sources(make(tmp_path, usage=usage), dt.date(2026, 3, 1), threads=1).render()
-    )
+    assert "on or after" not in check_sources(make(tmp_path, usage=usage), dt.date(2026, 3, 1), threads=1).render()
 
 
 def test_an_as_of_date_before_all_data(tmp_path):
     assert broken(make(tmp_path), dt.date(2025, 1, 1)) == (
-        "as-of date 2025-01-01: nothing is known yet, subscriptions begin on 2025-01-01. "
-        "Choose a later --as-of."
+        "as-of date 2025-01-01: nothing is known yet, subscriptions begin on 2025-01-01. Choose a later --as-of."
     )
     check_sources(make(tmp_path), dt.date(2025, 1, 2), threads=1).raise_if_broken()
 
@@ -200,9 +190,7 @@ def test_freshness_of_a_table_that_is_not_there_is_said(tmp_path):
 
 def test_a_misspelt_mapping_is_a_usage_error(tmp_path):
     project = make(tmp_path, '[sources.tables.subscriptions.columns]\nstart_on = "strt_on"\n')
-    with pytest.raises(
-        UsageError, match=r"no column strt_on in subscriptions\.csv \(did you mean start_on\?\)"
-    ):
+    with pytest.raises(UsageError, match=r"no column strt_on in subscriptions\.csv \(did you mean start_on\?\)"):
         check_sources(project, AS_OF, threads=1)
 
 
@@ -317,9 +305,7 @@ PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
 def test_an_example_checks_its_public_data(tmp_path, name, quarantined):
     if not (PUBLIC_DATA / name).exists():
         pytest.skip(f"public data of {name} is not on this machine")
-    shutil.copytree(
-        REPOSITORY / "examples" / name, tmp_path / name, ignore=shutil.ignore_patterns("data", "var")
-    )
+    shutil.copytree(REPOSITORY / "examples" / name, tmp_path / name, ignore=shutil.ignore_patterns("data", "var"))
     (tmp_path / name / "data").symlink_to(PUBLIC_DATA / name)
     report = check_sources(load_project(tmp_path / name), dt.date(2025, 1, 1), threads=1)
     report.raise_if_broken()

@@ -113,3 +113,24 @@ class TestGates:
     def test_an_unknown_column_names_the_closest(self, project):
         with pytest.raises(UsageError, match=r"G02\.blocks_when: .*did you mean"):
             load_gates(project / "playbook", ["health_open_urgent_tickets_counts"])
+
+
+def test_every_source_column_is_documented():
+    from product_affinity.schema import TABLES
+
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    sections = {part.split()[0]: part for part in page.split("\n## ")[1:]}
+    assert sections.keys() == TABLES.keys()
+    for name, table in TABLES.items():
+        documented = [line.split("|")[1].strip() for line in sections[name].splitlines() if line.startswith("| ")][1:]
+        assert documented == [column.name for column in table.columns]
+
+
+def test_every_setting_is_documented():
+    from product_affinity.project.settings import Settings
+
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    for section, field in Settings.model_fields.items():
+        part = page.split(f"## [{section}]")[1].split("\n## ")[0]
+        documented = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]
+        assert documented == list(field.annotation.model_fields)

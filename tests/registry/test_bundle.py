@@ -47,9 +47,7 @@ def edit_json(path: Path, **changes: object) -> None:
 
 
 def test_layout_and_checksums_agree_with_sha256sum(written):
-    paths = sorted(
-        str(path.relative_to(written.folder)) for path in written.folder.rglob("*") if path.is_file()
-    )
+    paths = sorted(str(path.relative_to(written.folder)) for path in written.folder.rglob("*") if path.is_file())
     assert [path for path in paths if not path.startswith("model_90d/")] == [
         "MODEL_CARD.md",
         "SHA256SUMS",
@@ -277,11 +275,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
     if kind == "digit":
         digits = [index for index, byte in enumerate(content) if 48 <= byte <= 57] or [0]
         index = chance.choice(digits)
-        return (
-            content[:index]
-            + chance.choice([b"9", b"-1", b"99999", b"nan", b"1e400", b""])
-            + content[index + 1 :]
-        )
+        return content[:index] + chance.choice([b"9", b"-1", b"99999", b"nan", b"1e400", b""]) + content[index + 1 :]
     return {
         "cut": content[:at],
         "drop": content[:at] + content[other:],

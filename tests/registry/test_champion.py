@@ -48,9 +48,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def test_none_yet(var):
-    with pytest.raises(
-        BundleError, match="no champion: run `affinity train` and `affinity promote`"
-    ) as caught:
+    with pytest.raises(BundleError, match="no champion: run `affinity train` and `affinity promote`") as caught:
         champion(var)
     assert caught.value.exit_code == 13
     with pytest.raises(BundleError, match="no challenger: run `affinity train`"):
@@ -65,9 +63,7 @@ def test_install_copies_points_and_records(var, first):
     assert installed.folder == var / "bundles" / first.version
     assert pointers(var) == {"champion": f"bundles/{first.version}"}
     assert snapshot(installed.folder) == snapshot(first.folder)
-    assert promotions(var) == [
-        {"at": "2026-06-30", "version": first.version, "previous": None, "why": "first install"}
-    ]
+    assert promotions(var) == [{"at": "2026-06-30", "version": first.version, "previous": None, "why": "first install"}]
 
 
 def test_champion_needs_nothing_but_var(var, first, tmp_path):

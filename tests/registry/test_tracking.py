@@ -131,9 +131,7 @@ def test_registered_model_has_its_signature_and_aliases_move(store, content, oth
     assert [(column.name, column.type.name) for column in signature.inputs.inputs] == [
         (name, "double") for name in COLUMNS
     ]
-    assert [(column.name, column.type.name) for column in signature.outputs.inputs] == [
-        ("propensity_90d", "double")
-    ]
+    assert [(column.name, column.type.name) for column in signature.outputs.inputs] == [("propensity_90d", "double")]
     assert Model.load(str(fetched)).metadata["category_columns"] == [COLUMNS[1]]
     with pytest.raises(MlflowException, match="python_function"):
         load_model(str(fetched))
@@ -187,9 +185,7 @@ def test_two_fresh_processes_share_a_store(tmp_path):
         "except TrackingError as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "var")]
-    runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for run in runs:
         out, err = run.communicate()
         assert "bundle abc: not tracked in sqlite:///" in out
@@ -220,9 +216,7 @@ def test_server_decides_on_its_artifacts(tmp_path):
     assert tracking_store(tmp_path, "postgresql://db/mlflow").artifacts == tmp_path / "mlflow/artifacts"
 
 
-@pytest.mark.parametrize(
-    "uri", ["mlruns", "./mlruns", "file:///srv/mlruns", "sqlite:///mlflow.db", "sqlite://"]
-)
+@pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "file:///srv/mlruns", "sqlite:///mlflow.db", "sqlite://"])
 def test_address_that_depends_on_the_working_directory_is_refused(tmp_path, uri):
     with pytest.raises(UsageError, match="tracking uri"):
         tracking_store(tmp_path, uri)

@@ -23,15 +23,11 @@ def mapped(tmp_path: Path) -> Iterator[Mapper]:
     folder.mkdir()
     workspace.mkdir()
     (folder / "accounts.csv").write_text("account_id,name\nA-1,One\nA-2,Two\n")
-    (folder / "billing.csv").write_text(
-        "account_id,product,started\nA-1,crm,2025-01-01\nA-2,crm,2025-02-01\n"
-    )
+    (folder / "billing.csv").write_text("account_id,product,started\nA-1,crm,2025-01-01\nA-2,crm,2025-02-01\n")
 
     def run(**settings: object) -> dict[str, SourceTable]:
         raw = open_sources(engine, folder, workspace)
-        found = map_tables(
-            raw, {name: TableSettings.model_validate(value) for name, value in settings.items()}
-        )
+        found = map_tables(raw, {name: TableSettings.model_validate(value) for name, value in settings.items()})
         run.raw, run.engine = raw, engine  # type: ignore[attr-defined]  # for the few tests that look deeper
         return found
 
@@ -124,15 +120,11 @@ def test_all_wrong_settings_are_named_at_once(mapped):
 def test_a_missing_required_table_names_the_closest_file(mapped):
     with pytest.raises(ContractError) as raised:
         mapped(accounts={"name": "accounts"})
-    assert str(raised.value).startswith(
-        "subscriptions: required table missing in data (present: accounts, billing)."
-    )
+    assert str(raised.value).startswith("subscriptions: required table missing in data (present: accounts, billing).")
 
 
 def test_an_extra_measure_may_be_renamed_but_a_near_miss_is_a_typo(mapped):
-    usage = {
-        "query": "select account_id, product as product_id, started as date, 1 as n, 2 as m from billing"
-    }
+    usage = {"query": "select account_id, product as product_id, started as date, 1 as n, 2 as m from billing"}
     found = mapped(subscriptions=BILLING, usage={**usage, "columns": {"exports": "n"}})
     assert found["usage"].columns["exports"] == "n"
     assert unused_tables(mapped.raw, found) == ()
@@ -145,7 +137,5 @@ def test_a_near_miss_of_a_measure_is_a_typo(mapped):
 
 
 def test_unread_tables_are_known(mapped):
-    found = mapped(
-        subscriptions={"query": "select 'A-1' as account_id, 'crm' as product_id, '2025-01-01' as start_on"}
-    )
+    found = mapped(subscriptions={"query": "select 'A-1' as account_id, 'crm' as product_id, '2025-01-01' as start_on"})
     assert unused_tables(mapped.raw, found) == ("billing",)

@@ -43,11 +43,7 @@ def read_csv(engine: duckdb.DuckDBPyConnection, folder: Path, content: bytes) ->
 
 
 def test_cells_stay_as_written_and_only_empty_ones_are_missing(engine, folder):
-    text = (
-        '\ufeffid,name\n00012,NA\n1E5,null\n=1+1,"a ""b"", c"\n😀,\n" x ",""\n"two\nlines",'
-        + "x" * 5000
-        + "\n"
-    )
+    text = '\ufeffid,name\n00012,NA\n1E5,null\n=1+1,"a ""b"", c"\n😀,\n" x ",""\n"two\nlines",' + "x" * 5000 + "\n"
     assert read_csv(engine, folder, text.encode()) == [
         (1, "00012", "NA"),
         (2, "1E5", "null"),

@@ -187,7 +187,7 @@ def promote(project: ProjectOption = Path(), as_of: AsOfOption = None) -> None:
 
 @app.command()
 def score(project: ProjectOption = Path(), as_of: AsOfOption = None, jobs: JobsOption = 2) -> None:
-    """Score every account × product with the champion and publish the lists."""
+    """Score every account × product with the champion, without touching what is published."""
     from product_affinity.pipeline.nightly import score_project
 
     _show(score_project(_open(project), parse_as_of(as_of), jobs=jobs, progress=_progress))
@@ -195,7 +195,7 @@ def score(project: ProjectOption = Path(), as_of: AsOfOption = None, jobs: JobsO
 
 @app.command()
 def nightly(project: ProjectOption = Path(), as_of: AsOfOption = None, jobs: JobsOption = 2) -> None:
-    """Check freshness, score and publish, under a lock: what a scheduler calls."""
+    """Check, score, rank and publish the lists, under a lock: what a scheduler calls."""
     from product_affinity.pipeline.nightly import nightly_project
 
     _show(nightly_project(_open(project), parse_as_of(as_of), jobs=jobs, progress=_progress))

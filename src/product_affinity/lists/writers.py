@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 # Control characters end rows (a lone carriage return), bidirectional marks reverse what a reader sees.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]+")
+_DECIMALS = {"propensity": 4}
 _FORMULA_STARTS = ("=", "+", "-", "−", "@")
 
 
@@ -40,8 +41,9 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_people_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write `frame` as CSV for a spreadsheet: UTF-8 with BOM, text cells guarded, numbers left numbers."""
-    shown = frame.copy()
+    """Write `frame` as CSV for a spreadsheet: UTF-8 with BOM, text cells guarded, numbers rounded."""
+    numbers = frame.select_dtypes("number").columns
+    shown = frame.round({name: _DECIMALS.get(name, 2) for name in numbers})
     for name in shown.columns:
         if not pd.api.types.is_numeric_dtype(shown[name].dtype):
             shown[name] = shown[name].map(lambda cell: guard_cell(cell) if isinstance(cell, str) else cell)

@@ -13,7 +13,7 @@ from product_affinity.models.encoding import IntVector
 from product_affinity.models.logistic import Matrix, Prior, Vector, fit_logistic
 
 #: prior precision of common weights around equal ones, and of a product's around the common ones
-COMMON_PRECISION = 20.0
+COMMON_PRECISION = 5.0
 PRODUCT_PRECISION = 100.0
 #: a weight below this is dropped, so that its candidate need not be computed
 NEGLIGIBLE = 0.03

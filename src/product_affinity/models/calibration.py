@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from product_affinity.models.encoding import IntVector
-from product_affinity.models.logistic import Prior, Vector, fit_logistic
+from product_affinity.models.logistic import MAX_ITERATIONS, TOLERANCE, Prior, Vector, fit_logistic
 
 #: events below which a slope is not estimated
 MIN_EVENTS = 100
@@ -21,6 +21,8 @@ MIN_EVENTS = 100
 SLOPE_PRECISION = 50.0
 #: largest prior standard deviation of a product intercept, in log-odds
 MAX_INTERCEPT_SD = 2.0
+#: below this variance between products their intercepts are noise
+MIN_INTERCEPT_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -125,35 +127,41 @@ def product_intercepts(
 ) -> tuple[float, ...]:
     r"""Empirical-Bayes intercepts per product, relative to the given log-odds.
 
-    Each product's intercept :math:`a_p \sim N(0, \tau^2)`; one Newton step gives estimate and
-    information, the method of moments gives :math:`\tau^2`, and the posterior mode shrinks.
-    With one product there is nothing to compare, so it stays 0.
+    Each product's intercept is :math:`a_p \sim N(0, \tau^2)`. With `o` observed and `e` expected
+    events, :math:`\log\frac{o+1/2}{e+1/2}` has variance :math:`1/(o+1/2)` beyond :math:`\tau^2`, which
+    gives :math:`\tau^2` by the method of moments; the intercepts are the posterior mode. With one
+    product there is nothing to compare.
+
+    Returns
+    -------
+    tuple of float
+        By product code; empty for one product.
+
     """
     if products < 2:
         return ()
-    rows = [np.flatnonzero(codes == code) for code in range(products)]
-    information = np.zeros(products)
-    estimate = np.zeros(products)
-    for code, at in enumerate(rows):
-        probability = expit(log_odds[at])
-        information[code] = weight[at] @ (probability * (1 - probability))
-        surplus = weight[at] @ (target[at] - probability)
-        expected = information[code] + 1.0
-        estimate[code] = surplus / expected
-    seen = information > 0
-    spread = np.average(estimate[seen] ** 2 - 1 / (information[seen] + 1.0), weights=information[seen])
-    variance = float(np.clip(spread, 0.0, MAX_INTERCEPT_SD**2))
-    if variance < 1e-6:
+
+    def per_product(values: Vector) -> Vector:
+        totals: Vector = np.bincount(codes, weights=values, minlength=products).astype(np.float64)
+        return totals
+
+    observed, expected = per_product(weight * target), per_product(weight * expit(log_odds))
+    ratio = np.log((observed + 0.5) / (expected + 0.5))
+    spread = float(np.average(ratio**2 - 1.0 / (observed + 0.5), weights=expected))
+    if spread < MIN_INTERCEPT_VARIANCE:
         return (0.0,) * products
-    prior = Prior.free(np.array([1.0 / variance]))
-    return tuple(
-        float(
-            fit_logistic(np.ones((len(at), 1)), target[at], weight[at], log_odds[at], prior).coefficients[0]
-        )
-        if len(at)
-        else 0.0
-        for at in rows
-    )
+    precision = 1.0 / min(spread, MAX_INTERCEPT_SD**2)
+    intercepts = np.zeros(products)
+    for _ in range(MAX_ITERATIONS):
+        probability = expit(log_odds + intercepts[codes])
+        gradient = per_product(weight * (target - probability)) - precision * intercepts
+        curvature = per_product(weight * probability * (1.0 - probability)) + precision
+        # a full step from far away can overshoot where probabilities are small
+        step = np.clip(gradient / curvature, -1.0, 1.0)
+        intercepts += step
+        if np.abs(step).max() < TOLERANCE:
+            break
+    return tuple(intercepts.tolist())
 
 
 def shorter_horizon(log_odds: Vector, share: float) -> Vector:

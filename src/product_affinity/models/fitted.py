@@ -63,6 +63,9 @@ class Candidates:
         Log-odds from which the pooled boosters start.
     pooled : tuple of lightgbm.Booster
         One per seed; empty where only the ridge was fitted.
+    levels : tuple of float
+        Log-odds of each product that the pooled boosters leave unexplained; empty where products
+        have none or an offset says it.
     heads : mapping of product code to Head
         Products with events enough for boosters of their own.
     ridge : RidgeModel or None
@@ -72,6 +75,7 @@ class Candidates:
 
     base: float
     pooled: tuple[lgb.Booster, ...]
+    levels: tuple[float, ...]
     heads: Mapping[int, Head]
     ridge: RidgeModel | None
 
@@ -84,7 +88,8 @@ class Candidates:
             return self.ridge.log_odds(matrix, codes)
         if name == "heads":
             return self._head_log_odds(matrix, codes, threads)
-        return self.base + mean_log_odds(self.pooled, matrix, threads)
+        level = self.base + product_values(self.levels, codes)
+        return level + mean_log_odds(self.pooled, matrix, threads)
 
     def _head_log_odds(self, matrix: FloatMatrix, codes: IntVector, threads: int) -> Vector:
         out = np.empty(len(matrix))
@@ -119,7 +124,8 @@ class Candidates:
             boosters, base = (head.boosters, head.base) if head else (self.pooled, self.base)
             if boosters:
                 shap = mean_contributions(boosters, matrix[at])
-                parts[at], constant[at] = shap[:, :-1], base + shap[:, -1]
+                level = 0.0 if head else product_values(self.levels, codes[at])
+                parts[at], constant[at] = shap[:, :-1], base + level + shap[:, -1]
             elif self.ridge is not None:
                 parts[at], constant[at] = self.ridge.contributions(matrix[at], codes[at])
         return parts, constant

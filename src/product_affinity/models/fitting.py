@@ -19,7 +19,7 @@ from product_affinity.models.out_of_fold import predict_out_of_fold
 from product_affinity.models.ridge import column_relevance
 from product_affinity.models.rows import Rows
 from product_affinity.models.training import FitPlan, Trainer
-from product_affinity.models.trees import TreeShape
+from product_affinity.models.trees import TreeShape, mean_log_odds
 
 
 def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
@@ -42,7 +42,7 @@ def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
         folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
         evidence = predict_out_of_fold(trainer, folds, penalties, relevance)
         pooled, heads = _fit_trees(trainer, evidence.shapes, relevance)
-        candidates = Candidates(trainer.base, pooled, heads, ridge)
+        candidates = Candidates(trainer.base, pooled, _levels(trainer, pooled), heads, ridge)
         return _assemble(trainer, candidates, evidence.predictions)
 
 
@@ -55,12 +55,8 @@ def _fit_trees(
         jobs.append((-1, np.arange(len(trainer.rows.target)), shapes["pooled"], None))
     if "heads" in shapes:
         rows_of = {code: trainer.product_rows(code) for code in range(trainer.product_count)}
-        jobs += [
-            (code, at, shapes["heads"], relevance) for code, at in rows_of.items() if trainer.carries_head(at)
-        ]
-    fits = trainer.run(
-        [partial(trainer.trees, at, shape, seed, r) for _, at, shape, r in jobs for seed in seeds]
-    )
+        jobs += [(code, at, shapes["heads"], relevance) for code, at in rows_of.items() if trainer.carries_head(at)]
+    fits = trainer.run([partial(trainer.trees, at, shape, seed, r) for _, at, shape, r in jobs for seed in seeds])
     groups = [fits[start : start + len(seeds)] for start in range(0, len(fits), len(seeds))]
     heads = {
         code: Head(group[0][0], tuple(booster for _, booster in group))
@@ -68,6 +64,13 @@ def _fit_trees(
     }
     pooled = heads.pop(-1, None)
     return (pooled.boosters if pooled else ()), heads
+
+
+def _levels(trainer: Trainer, pooled: tuple[lgb.Booster, ...]) -> tuple[float, ...]:
+    if not pooled or not trainer.has_levels:
+        return ()
+    log_odds = trainer.base + mean_log_odds(pooled, trainer.rows.matrix, trainer.plan.workers)
+    return trainer.product_levels(np.arange(len(log_odds)), log_odds)
 
 
 def _assemble(trainer: Trainer, candidates: Candidates, oof: OutOfFold | None) -> FittedBlend:
@@ -78,8 +81,7 @@ def _assemble(trainer: Trainer, candidates: Candidates, oof: OutOfFold | None) -
     weights = available / available.sum(axis=1, keepdims=True)
     if oof is not None:
         sigmoids = tuple(
-            fit_sigmoid(column, oof.target, oof.weight, oof.folds, oof.codes, count)
-            for column in oof.log_odds.T
+            fit_sigmoid(column, oof.target, oof.weight, oof.folds, oof.codes, count) for column in oof.log_odds.T
         )
         oof = oof.calibrated(sigmoids)
         weights = fit_weights(oof, available)

@@ -136,20 +136,23 @@ class _Folds:
             return folds, []
         return folds[-1:], folds[:-1]
 
-    def _stages(
-        self, folds: Sequence[InnerFold], kind: str, shapes: Sequence[TreeShape]
-    ) -> dict[TreeShape, Matrix]:
+    def _stages(self, folds: Sequence[InnerFold], kind: str, shapes: Sequence[TreeShape]) -> dict[TreeShape, Matrix]:
         """Predictions of the folds' test rows per shape, one column per checkpoint."""
         fit = self._pooled if kind == "pooled" else self._heads
         results = self.trainer.run([partial(fit, fold, shape) for shape in shapes for fold in folds])
         size = len(folds)
-        return {
-            shape: np.concatenate(results[at * size : (at + 1) * size]) for at, shape in enumerate(shapes)
-        }
+        return {shape: np.concatenate(results[at * size : (at + 1) * size]) for at, shape in enumerate(shapes)}
 
     def _pooled(self, fold: InnerFold, shape: TreeShape) -> Matrix:
-        base, booster = self.trainer.trees(fold.train, shape, self.trainer.plan.seed)
-        return base + staged_log_odds(booster, self.trainer.rows.matrix[fold.test], _checkpoints(shape))
+        trainer, checkpoints = self.trainer, _checkpoints(shape)
+        base, booster = trainer.trees(fold.train, shape, trainer.plan.seed)
+        stages = base + staged_log_odds(booster, trainer.rows.matrix[fold.test], checkpoints)
+        if not trainer.has_levels:
+            return stages
+        trained = base + staged_log_odds(booster, trainer.rows.matrix[fold.train], checkpoints)
+        levels = np.array([trainer.product_levels(fold.train, column) for column in trained.T])
+        own: Matrix = levels.T[trainer.rows.codes[fold.test]]
+        return stages + own
 
     def _heads(self, fold: InnerFold, shape: TreeShape) -> Matrix:
         """Missing where a product's training rows carry no head."""
@@ -170,9 +173,7 @@ class _Folds:
         rows = self.trainer.rows
         known = ~np.isnan(stages[:, 0])
         margins = stages[known] + rows.offset[at[known]][:, None]
-        losses = rows.weight[at[known]] @ (
-            np.logaddexp(0, margins) - rows.target[at[known]][:, None] * margins
-        )
+        losses = rows.weight[at[known]] @ (np.logaddexp(0, margins) - rows.target[at[known]][:, None] * margins)
         best = int(np.argmin(losses))
         return float(losses[best]), best
 

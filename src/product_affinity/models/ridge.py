@@ -227,7 +227,7 @@ class _RidgeFit:
 def _linear(design: Matrix, beta: Vector) -> Vector:
     # not BLAS: its threads cost more than they save here, and round differently
     scores: Vector = np.einsum("ij,j->i", design, beta[1:])
-    return beta[0] + scores
+    return scores + float(beta[0])
 
 
 def _bounds(terms: LinearTerms, directions: Mapping[int, int]) -> tuple[Vector, Vector]:

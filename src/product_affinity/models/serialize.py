@@ -124,6 +124,7 @@ def _model_document(model: FittedBlend) -> dict[str, Any]:
         "products": list(model.products),
         "names": list(model.names),
         "base": candidates.base,
+        "levels": list(candidates.levels),
         "pooled": len(candidates.pooled),
         "heads": [
             {"product": code, "base": head.base, "boosters": len(head.boosters)}
@@ -156,9 +157,7 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
         return tuple(_booster(texts, f"{stem}-{seed}.txt", columns) for seed in range(count))
 
     heads = {
-        int(head["product"]): Head(
-            float(head["base"]), boosters(f"head-{int(head['product'])}", head["boosters"])
-        )
+        int(head["product"]): Head(float(head["base"]), boosters(f"head-{int(head['product'])}", head["boosters"]))
         for head in document["heads"]
     }
     blend = FittedBlend(
@@ -167,10 +166,11 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
         products=tuple(document["products"]),
         names=tuple(document["names"]),
         candidates=Candidates(
-            float(document["base"]),
-            boosters("pooled", document["pooled"]),
-            heads,
-            _ridge(document["ridge"], columns),
+            base=float(document["base"]),
+            pooled=boosters("pooled", document["pooled"]),
+            levels=tuple(map(float, document["levels"])),
+            heads=heads,
+            ridge=_ridge(document["ridge"], columns),
         ),
         sigmoids=tuple(_sigmoid(sigmoid) for sigmoid in document["sigmoids"]),
         weights=np.array(document["weights"], dtype=np.float64),
@@ -191,7 +191,11 @@ def _check_sizes(blend: FittedBlend) -> None:
         ("sigmoids", len(blend.sigmoids), names),
         *(
             ("intercepts", len(values), products)
-            for values in (blend.recent, *(part.intercepts for part in (*blend.sigmoids, blend.blended)))
+            for values in (
+                blend.recent,
+                blend.candidates.levels,
+                *(part.intercepts for part in (*blend.sigmoids, blend.blended)),
+            )
             if values
         ),
     ]

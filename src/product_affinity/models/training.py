@@ -10,6 +10,7 @@ import lightgbm as lgb
 import numpy as np
 from joblib import Parallel, delayed
 
+from product_affinity.models.calibration import product_intercepts
 from product_affinity.models.encoding import FrameEncoder, IntVector
 from product_affinity.models.fitted import Offset
 from product_affinity.models.linear_terms import fit_terms
@@ -104,9 +105,7 @@ class Trainer:
         base = base_log_odds(rows.target[at], rows.fit_weight[at], rows.start[at])
         return base, self._binned.train(at, base + rows.start[at], shape, seed, relevance)
 
-    def ridge(
-        self, at: IntVector | None = None, penalties: Penalties | None = None
-    ) -> tuple[RidgeModel, Penalties]:
+    def ridge(self, at: IntVector | None = None, penalties: Penalties | None = None) -> tuple[RidgeModel, Penalties]:
         """Ridge on some rows (all by default); penalties are learnt where not given."""
         rows = self.rows
         index: Any = slice(None) if at is None else at
@@ -116,6 +115,18 @@ class Trainer:
         several = self.product_count > 1
         deviating = [code for code in range(self.product_count) if several and events[code] >= MIN_POSITIVES]
         return fit_ridge(data, self._terms, self.plan.directions, deviating, penalties)
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether products get levels of their own: an offset says what their levels are."""
+        return self.product_count > 1 and self.plan.offset is None
+
+    def product_levels(self, at: IntVector, log_odds: Vector) -> tuple[float, ...]:
+        """Level of each product that fitted pooled log-odds of some rows leave unexplained, shrunk."""
+        rows = self.rows
+        return product_intercepts(
+            log_odds + rows.start[at], rows.target[at], rows.fit_weight[at], rows.codes[at], self.product_count
+        )
 
     def carries_head(self, at: IntVector) -> bool:
         """Whether these rows of one product are enough for a head."""

@@ -28,7 +28,8 @@ def decide(
     pairs : account_id, product_id, status (white_space or in_pipeline), value_usd, owner_key, do_not_contact and
         the feature columns the gates name.
     gates : the playbook's gates in their order.
-    tables : source tables the company has; a gate on an absent table cautions instead of blocking.
+    tables : source tables the company has. A gate on an absent table, or on a column without a single value,
+        cautions instead of blocking: nobody could ever pass it.
     plays_per_owner : slots an owner has; open opportunities use them first.
 
     Returns
@@ -83,12 +84,12 @@ def _hold_back(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[st
     )
     for gate in gates:
         answers = answer_gate(gate, held)
-        if gate.table in tables:
+        if gate.table in tables and all(held[condition.column].notna().any() for condition in gate.blocks_when):
             _block(held, answers.fails | answers.unknown, gate.code, _words(gate, answers), gate.unblocked_by)
         else:
-            free = held["disposition"].isna()
-            so_far = held["confirm_first"].str.cat(["; "] * len(held)).fillna("")
-            held.loc[free, "confirm_first"] = so_far[free] + gate.title
+            open_rows = held["disposition"].isna() & (answers.fails | answers.unknown)
+            so_far = (held["confirm_first"] + "; ").fillna("")
+            held.loc[open_rows, "confirm_first"] = so_far[open_rows] + gate.title
     return held
 
 

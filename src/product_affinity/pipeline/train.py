@@ -150,6 +150,8 @@ def fit_horizon(
         account=closed["account_id"],
         as_of=closed["as_of"],
     )
+    # how many jobs fitted it is no property of a model: the bundle is the same bytes on any number
+    classifier.set_params(n_jobs=1)
     return recalibrate_recent(
         classifier,
         rows,
