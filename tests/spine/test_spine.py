@@ -100,6 +100,15 @@ def test_arr_adds_up_what_runs_and_is_paid_regularly():
     assert spine_of(account("A"), *rows)["arr_usd"].tolist() == [150.0]
 
 
+def test_tenure_counts_from_the_first_purchase_even_if_it_ended():
+    rows = [
+        subscription("A", "desk", "2024-03-01", end="2024-06-01"),
+        subscription("A", "mail", "2023-03-01", is_trial=True),
+        subscription("A", "crm", "2025-01-01"),
+    ]
+    assert spine_of(account("A"), *rows)["tenure_days"].tolist() == [730]
+
+
 class TestTrainingDates:
     def test_month_ends_from_the_warm_up_on(self):
         found = training_as_ofs(TimeSettings(warmup_days=0), dt.date(2025, 11, 30), dt.date(2026, 2, 27))

@@ -28,7 +28,7 @@ def file_key(text: str) -> str:
     """Return `text` where it is safe as a file name, else a hash of it: no path is ever built from a name.
 
     >>> file_key("crm"), file_key("../x"), file_key("CON aux")
-    ('crm', 'id-e0fc83b8ea', 'id-75ab4d2c1f')
+    ('crm', 'id-d6b96a97d1', 'id-1b540ebd56')
     """
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text):
         return text

@@ -36,7 +36,7 @@ class PairTable:
     columns: tuple[FeatureColumn, ...]
 
 
-ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "name")
+ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "name", "tenure_days")
 
 
 def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Progress) -> PairTable:

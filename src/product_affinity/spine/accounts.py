@@ -40,19 +40,26 @@ def build_spine(facts: Facts, segments: SegmentSettings, as_ofs: Sequence[dt.dat
     -------
     DataFrame
         account_id, as_of, name, segment (smb, mid_market, enterprise), tier (1 to 3), industry, region, country,
-        employees, owner_id, owner_name, do_not_contact, arr_usd (of what runs); null where unknown; sorted by
-        as_of, account_id.
+        employees, owner_id, owner_name, do_not_contact, arr_usd (of what runs), tenure_days (since the first
+        paid start); null where unknown; sorted by as_of, account_id.
     """
     register_dates(facts, as_ofs)
     frame = facts.connection.execute(
         f"""
         -- grain: active customer × as-of date
-        with active as (
-            select sub.account_id, dates.as_of, sum(sub.arr_usd) as arr_usd
+        with paid as (
+            select sub.*, dates.as_of, {RUNNING} and not coalesce(sub.one_time, false) as runs
             from facts.subscriptions as sub
-            join as_of_dates as dates on {usable("sub", "dates.as_of")} and {RUNNING}
-            where {PAID} and not coalesce(sub.one_time, false)
-            group by all
+            join as_of_dates as dates on {usable("sub", "dates.as_of")}
+            where {PAID}
+        ),
+        active as (
+            select
+                account_id, as_of, sum(arr_usd) filter (where runs) as arr_usd,
+                date_diff('day', min(start_on), as_of) as tenure_days
+            from paid
+            group by account_id, as_of
+            having bool_or(runs)
         )
         select
             active.account_id, active.as_of, account.name,
@@ -69,7 +76,8 @@ def build_spine(facts: Facts, segments: SegmentSettings, as_ofs: Sequence[dt.dat
                 else 3
             end as tier,
             account.industry, account.region, account.country, account.employees,
-            account.owner_id, account.owner_name, account.do_not_contact, active.arr_usd
+            account.owner_id, account.owner_name, account.do_not_contact, active.arr_usd,
+            active.tenure_days
         from active
         join facts.accounts as account
             on account.account_id = active.account_id and {usable("account", "active.as_of")}
