@@ -1,4 +1,7 @@
-"""The rivals: what one would use instead, with defaults or with our tree parameters."""
+"""The rivals: what one would use instead, with defaults or with our tree parameters.
+
+The larger libraries are imported by their factory, so that no process carries another rival's memory.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -17,7 +19,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from xgboost import XGBClassifier
 
 Vector = npt.NDArray[np.float64]
 
@@ -51,11 +52,15 @@ def lightgbm_like_ours() -> Classifier:
 
 def xgboost_default() -> Classifier:
     """XGBoost as it comes."""
+    from xgboost import XGBClassifier
+
     return XGBClassifier(n_jobs=1, enable_categorical=True)
 
 
 def catboost_default() -> Classifier:
     """CatBoost as it comes, on coded columns."""
+    from catboost import CatBoostClassifier
+
     return CatBoostClassifier(thread_count=1, verbose=False, allow_writing_files=False)
 
 

@@ -74,7 +74,13 @@ class Effects:
 
 
 def pair_world(
-    kind: str, seed: int, accounts: int = 2000, products: int = 12, months: int = 12, columns: int = 60
+    kind: str,
+    seed: int,
+    accounts: int = 2000,
+    products: int = 12,
+    months: int = 12,
+    columns: int = 60,
+    rarity: float = 0.0,
 ) -> PairWorld:
     """Simulate adoptions of products by accounts, month by month.
 
@@ -87,6 +93,8 @@ def pair_world(
         Random seed.
     accounts, products, months, columns : int
         Size; of ``columns`` account features twenty have effects, the rest is noise.
+    rarity : float
+        What to take off every log-odds.
 
     """
     rng = np.random.default_rng(seed)
@@ -100,7 +108,7 @@ def pair_world(
     for month in range(months):
         state = 0.9 * state + np.sqrt(1 - 0.9**2) * rng.normal(size=state.shape)
         need = 0.85 * need + np.sqrt(1 - 0.85**2) * rng.normal(size=need.shape)
-        probability = expit(_margin(effects, month, state, need, industry))
+        probability = expit(_margin(effects, month, state, need, industry) - rarity)
         adopted = rng.random(probability.shape) < probability
         open_pairs = np.nonzero(~owned)
         X = _features(rng, effects, month, state, need, open_pairs)

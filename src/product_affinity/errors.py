@@ -9,6 +9,9 @@ import difflib
 from collections.abc import Iterable
 
 
+MOST_SHOWN = 12
+
+
 class AffinityError(Exception):
     """Base of all errors that are shown to the user as one line, without a traceback."""
 
@@ -80,4 +83,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     """
     known = list(options)
     match = closest(name, known)
-    return f" (did you mean {match}?)" if match else f" (known: {', '.join(known)})"
+    if match:
+        return f" (did you mean {match}?)"
+    more = f", … {len(known) - MOST_SHOWN} more" if len(known) > MOST_SHOWN else ""
+    return f" (known: {', '.join(known[:MOST_SHOWN])}{more})"

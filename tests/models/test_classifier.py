@@ -279,3 +279,40 @@ def test_wrong_keys_are_named(single_table, key, values, message):
         values = np.repeat(np.array(values, dtype=object), len(single_table.X))
     with pytest.raises(ValueError, match=message):
         PropensityClassifier().fit(single_table.X, single_table.y, **{key: values})
+
+
+def test_products_keep_their_level_where_no_column_tells_it():
+    """Three products at 3, 10 and 30 %, told apart by nothing but their name."""
+    rng = np.random.default_rng(0)
+    product = np.array(["low", "mid", "top"])[rng.integers(0, 3, 9000)]
+    X = pd.DataFrame({"usage": rng.normal(size=9000), "seats": rng.normal(size=9000)})
+    y = (rng.random(9000) < pd.Series(product).map({"low": 0.03, "mid": 0.1, "top": 0.3})).astype(int)
+    as_of = pd.Timestamp("2025-01-01") + pd.to_timedelta(30 * rng.integers(0, 10, 9000), unit="D")
+    model = PropensityClassifier(n_seeds=1).fit(X, y, product=product, as_of=as_of)
+    pooled = model.candidate_proba(X, product=product)["pooled"].groupby(product).mean()
+    blended = pd.Series(model.predict_proba(X, product=product)[:, 1]).groupby(product).mean()
+    observed = pd.Series(y).groupby(product).mean()
+    np.testing.assert_allclose(pooled, observed, rtol=0.15)
+    np.testing.assert_allclose(blended, observed, rtol=0.15)
+
+
+def test_thin_products_lean_on_the_others():
+    """A product of few events has no head, and still ranks by what the others taught."""
+    table = pairs(accounts=900)
+    keep = (table.product != "desk") | (np.cumsum(table.product == "desk") <= 400)
+    model = PropensityClassifier(n_seeds=1).fit(
+        table.X[keep], table.y[keep], product=table.product[keep], account=table.account[keep]
+    )
+    assert model.weights_.loc["desk", "heads"] == 0
+    thin = table.product == "desk"
+    proba = model.predict_proba(table.X[thin], product=table.product[thin])[:, 1]
+    assert np.corrcoef(logit(proba), logit(table.truth[thin]))[0, 1] > 0.4
+
+
+def test_all_columns_may_be_levels_or_empty():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.choice(["x", "y"], 800), "b": pd.Series([None] * 800, dtype=object)})
+    y = (rng.random(800) < np.where(X["a"] == "x", 0.25, 0.08)).astype(int)
+    model = PropensityClassifier(n_seeds=1, categorical=["b"]).fit(X, y)
+    means = pd.Series(model.predict_proba(X)[:, 1]).groupby(X["a"]).mean()
+    assert means["x"] > 1.5 * means["y"]

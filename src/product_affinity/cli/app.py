@@ -51,8 +51,8 @@ def main() -> None:
         sys.exit(getattr(error, "exit_code", 2))
 
 
-def parse_as_of(text: str | None) -> dt.date:
-    """Return the as-of date of a run, today where none was given.
+def parse_as_of(text: str | None, option: str = "--as-of") -> dt.date:
+    """Return the date of an option, today where none was given.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def parse_as_of(text: str | None) -> dt.date:
     if text is None:
         return dt.date.today()
     try:
-        return dt.date.fromisoformat(text)
+        return dt.datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
-        raise UsageError(f"--as-of {text}: not a date like 2026-06-30") from None
+        raise UsageError(f"{option} {text}: not a date like 2026-06-30") from None
 
 
 def _open(folder: Path) -> Project:
@@ -117,7 +117,7 @@ def demo(
         folder,
         accounts=accounts,
         months=months,
-        until=parse_as_of(until),
+        until=parse_as_of(until, "--until"),
         seed=seed,
         world=world,
         traps=traps,

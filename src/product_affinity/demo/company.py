@@ -35,6 +35,7 @@ from product_affinity.project.catalog import Catalog
 from product_affinity.project.reading import read_yaml, validate
 
 LARGEST, LONGEST_MONTHS = 1_000_000, 120
+FIRST_UNTIL, LAST_UNTIL = dt.date(2015, 1, 1), dt.date(2099, 12, 31)
 Progress = Callable[[str], None]
 
 
@@ -97,7 +98,7 @@ def write_demo(
     ------
     UsageError : an argument is out of range, or the template has no readable catalogue.
     """
-    _check_arguments(accounts, months, world)
+    _check_arguments(accounts, months, until, world)
     source = template / "models" / "catalog.yml"
     catalog = shift_catalog(validate(Catalog, read_yaml(source), str(source)), months, until)
     progress(f"simulating {accounts:,} accounts over {months} months")
@@ -114,7 +115,9 @@ def write_demo(
     )
 
 
-def _check_arguments(accounts: int, months: int, world: str) -> None:
+def _check_arguments(accounts: int, months: int, until: dt.date, world: str) -> None:
+    if not FIRST_UNTIL <= until <= LAST_UNTIL:
+        raise UsageError(f"--until {until}: must lie between {FIRST_UNTIL} and {LAST_UNTIL}.")
     if not 20 <= accounts <= LARGEST:
         raise UsageError(f"--accounts {accounts}: must lie between 20 and {LARGEST:,}.")
     if not 2 <= months <= LONGEST_MONTHS:

@@ -127,9 +127,12 @@ def population_weight(target: Vector, weight: Vector, prior_shift: float) -> Vec
 
 def base_log_odds(target: Vector, weight: Vector, offset: Vector) -> float:
     """Intercept that makes expected adoptions equal the observed ones, given the offset."""
-    precision = np.array([1e-6])
+    observed = float(weight @ target)
+    # exact without an offset, and close with one
+    start = np.log(observed / (weight.sum() - observed)) - weight @ offset / weight.sum()
+    prior = Prior.free(np.array([1e-6]))
     design = np.ones((len(target), 1))
-    return float(fit_logistic(design, target, weight, offset, Prior.free(precision)).coefficients[0])
+    return float(fit_logistic(design, target, weight, offset, prior, np.array([start])).coefficients[0])
 
 
 def positive_counts(codes: npt.NDArray[np.int64], target: Vector, size: int) -> IntVector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import lightgbm as lgb
@@ -13,7 +14,7 @@ from joblib import Parallel, delayed
 from product_affinity.models.calibration import product_intercepts
 from product_affinity.models.encoding import FrameEncoder, IntVector
 from product_affinity.models.fitted import Offset
-from product_affinity.models.linear_terms import fit_terms
+from product_affinity.models.linear_terms import LinearTerms, fit_terms
 from product_affinity.models.logistic import Vector
 from product_affinity.models.ridge import Penalties, RidgeData, RidgeModel, fit_ridge
 from product_affinity.models.rows import Rows, base_log_odds, positive_counts
@@ -84,7 +85,6 @@ class Trainer:
         self.candidates = self._candidates()
         self.base = base_log_odds(rows.target, rows.fit_weight, rows.start)
         levels = plan.encoder.level_positions
-        self._terms = fit_terms(rows.matrix, rows.fit_weight, levels, plan.directions)
         if self.candidates != ("ridge",):
             directions = [plan.directions.get(at, 0) for at in range(rows.matrix.shape[1])]
             self._binned = bin_matrix(rows.matrix, rows.target, rows.fit_weight, levels, directions)
@@ -96,6 +96,11 @@ class Trainer:
         if self.product_count > 1:
             return wanted
         return tuple(dict.fromkeys("pooled" if name == "heads" else name for name in wanted))
+
+    @cached_property
+    def _terms(self) -> LinearTerms:
+        levels = self.plan.encoder.level_positions
+        return fit_terms(self.rows.matrix, self.rows.fit_weight, levels, self.plan.directions)
 
     def trees(
         self, at: IntVector, shape: TreeShape, seed: int, relevance: Vector | None = None

@@ -24,9 +24,13 @@ def make_demo(
 ) -> str:
     """Write the demo project (settings, editable folders, data, truth) and return what to do next.
 
-    An existing demo project keeps its edited files; its data and truth are made anew.
+    An existing demo project keeps its settings and features; its data, truth and catalogue are made anew.
+
+    Raises
+    ------
+    UsageError : the folder holds something else, whose data would be lost.
     """
-    if not (folder / "affinity.toml").exists():
+    if not (folder / "truth" / "pairs.parquet").exists():
         copy_template(folder)
     summary = write_demo(
         folder,

@@ -17,7 +17,6 @@ from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.scoring import build_scores, check_families, explain_listed, value_pairs
 from product_affinity.pipeline.table import PairTable, build_table
 from product_affinity.project import Project
-from product_affinity.project.playbook import load_gates
 from product_affinity.registry.champion import champion
 from product_affinity.registry.lock import sole_writer
 
@@ -84,11 +83,10 @@ def _score(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -
     check_families(bundle, project)
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
     table = build_table(prepared, [as_of], progress=progress)
-    gates = load_gates(project.root / "playbook", [c.name for c in table.columns if c.grain == "account"])
     progress(f"scoring {len(table.rows):,} pairs")
     decided = decide(
         value_pairs(table, bundle, project),
-        gates,
+        project.gates,
         tables=prepared.facts.present,
         plays_per_owner=project.settings.capacity.plays_per_owner,
     )

@@ -22,17 +22,30 @@ def template_folder() -> Path:
     return shipped if shipped.exists() else package.parent.parent
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and the ones above it, if it is not there.
+
+    Raises
+    ------
+    UsageError : it cannot be made; the message says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror}). Choose another folder.") from None
+
+
 def copy_template(folder: Path) -> None:
     """Make a new project folder.
 
     Raises
     ------
-    UsageError : the folder already holds a project.
+    UsageError : the folder holds something already, or cannot be made.
     """
-    if (folder / "affinity.toml").exists():
-        raise UsageError(f"{folder}/affinity.toml exists: choose a new folder, or edit this project")
+    make_folder(folder)
+    if any(folder.iterdir()):
+        raise UsageError(f"{folder}: not empty. Choose a new folder, or edit the project that is there.")
     source = template_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     settings = (source / "affinity.toml").read_text("utf-8")
     if settings.count(CLONE_DATA) != 1:
         raise UsageError(f"{source}/affinity.toml: expected the line {CLONE_DATA} once; restore it to make projects")

@@ -12,13 +12,14 @@ from product_affinity.errors import did_you_mean
 from product_affinity.project.reading import StrictModel
 
 Level = Literal["high", "low"]
+Segment = Literal["smb", "mid_market", "enterprise"]
 Quadrant = Literal["primary", "specialist", "problem_first", "net_new"]
 
 
 class SellableTo(StrictModel):
     """Who may buy the product; an empty list allows everybody."""
 
-    segment: tuple[str, ...] = ()
+    segment: tuple[Segment, ...] = ()
     region: tuple[str, ...] = ()
     industry: tuple[str, ...] = ()
 
@@ -87,6 +88,8 @@ class Catalog(StrictModel):
         for product in self.products:
             for key in ("prerequisites", "conflicts", "adjacency"):
                 for other in getattr(product, key):
+                    if other == product.product_id:
+                        raise ValueError(f"{product.product_id}.{key}: names the product itself")
                     if other not in ids:
                         raise ValueError(
                             f"{product.product_id}.{key}: {other} is not in the catalogue{did_you_mean(other, ids)}"

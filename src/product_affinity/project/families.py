@@ -83,6 +83,8 @@ def load_families(folder: Path) -> tuple[FeatureFamily, ...]:
     UsageError : the folder is missing or empty, a file has a fault, a family or column appears twice, or a
         derived signal refers to a column there is none of; with file, key and closest match.
     """
+    for misnamed in sorted(folder.glob("*.yaml")):
+        raise UsageError(f"features/{misnamed.name}: would be ignored; name it {misnamed.stem}.yml")
     files = sorted(folder.glob("*.yml")) if folder.is_dir() else []
     if not files:
         state = "has no *.yml file" if folder.is_dir() else "not found"

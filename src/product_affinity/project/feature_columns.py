@@ -164,6 +164,10 @@ def _check_placeholders(template: str, known: tuple[str, ...]) -> None:
     for name in fields:
         if name not in known:
             raise ValueError(f"reason: unknown placeholder {{{name}}} (known: {', '.join(known)})")
+    try:
+        template.format(**dict.fromkeys(known, 1.5))
+    except ValueError as error:
+        raise ValueError(f"reason: {error} in {template!r}") from None
 
 
 def reason_for(template: str | dict[str, str], op: str, ops: tuple[str, ...]) -> str | None:

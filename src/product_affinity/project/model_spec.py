@@ -70,14 +70,24 @@ class ModelSpec(StrictModel):
         return (override.label if override else None) or self.label
 
 
-def load_model_spec(folder: Path, product_ids: tuple[str, ...]) -> ModelSpec:
-    """Read `models/defaults.yml`; every product it names must be in the catalogue.
+def load_model_spec(folder: Path, product_ids: tuple[str, ...], offsets: list[str]) -> ModelSpec:
+    """Read `models/defaults.yml`; products and offset it names must be in the catalogue and the features.
+
+    Parameters
+    ----------
+    folder : the project's `models/`.
+    product_ids : of the catalogue.
+    offsets : names of the feature columns with role offset.
 
     Raises
     ------
     UsageError : the file is missing or says something it may not.
     """
     spec = validate(ModelSpec, read_yaml(folder / "defaults.yml"), "models/defaults.yml")
+    offset = spec.estimator.offset
+    if offset is not None and offset not in offsets:
+        known = did_you_mean(offset, offsets) if offsets else " (features/ declares none)"
+        raise UsageError(f"models/defaults.yml: estimator.offset: no feature column {offset} with role offset{known}")
     for product_id in spec.products:
         if product_id not in product_ids:
             raise UsageError(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from product_affinity.errors import UsageError, did_you_mean
 from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.schema import TABLES
 
 
 class Condition(StrictModel):
@@ -52,6 +53,22 @@ class Gate(StrictModel):
     blocks_when: tuple[Condition, ...] = Field(min_length=1)
     evidence: str
     unblocked_by: str
+
+    @field_validator("table")
+    @classmethod
+    def _known_table(cls, value: str) -> str:
+        if value not in TABLES:
+            raise ValueError(f"{value} is no source table{did_you_mean(value, TABLES)}")
+        return value
+
+    @field_validator("evidence")
+    @classmethod
+    def _sayable(cls, value: str) -> str:
+        try:
+            value.format(value=1.0)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"not a template of {{value}}: {error}") from None
+        return value
 
 
 class Gates(StrictModel):

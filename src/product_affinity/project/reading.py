@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from product_affinity.errors import UsageError, did_you_mean
 
@@ -34,6 +34,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: not found. Run inside a project folder, pass --project, or make one with `affinity init DIR`."
         ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: not readable ({error.strerror}). Pass the project folder with --project.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not readable as TOML ({error})") from None
 
@@ -47,14 +49,19 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: not found") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: not readable ({error.strerror}). Restore it, or copy it from `affinity init DIR`."
+        ) from None
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = (error.problem or "not readable as YAML").splitlines()[0]
         raise UsageError(f"{path}{line}: {problem}") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not readable as UTF-8 ({error.reason})") from None
+    except (YAMLError, ValueError) as error:
+        # a control character, or a date like 2017-13-06
+        raise UsageError(f"{path}: not readable as YAML ({' '.join(str(error).split())[:200]})") from None
 
 
 def validate(model: type[Spec], content: Any, place: str) -> Spec:
@@ -79,13 +86,17 @@ def validate(model: type[Spec], content: Any, place: str) -> Spec:
 
 def _describe(model: type[BaseModel], fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error" and isinstance(fault.get("input"), dict | BaseModel):
+        # a rule of the whole entry: its text names the place, and its content would only bury it
+        return f"{key}: {message}" if key else message
     if fault["type"] == "extra_forbidden":
         known = _known_keys(model, fault["loc"][:-1])
         return f"{key}: unknown key{did_you_mean(str(fault['loc'][-1]), known)}"
     if fault["type"] == "missing":
         return f"{key}: missing"
     shown = repr(fault.get("input"))
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')} (found {shown[:80]})"
+    return f"{key}: {message} (found {shown[:80]})"
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -6,7 +6,7 @@ import datetime as dt
 import zoneinfo
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from product_affinity.errors import did_you_mean
 from product_affinity.project.reading import StrictModel
@@ -24,7 +24,7 @@ class ProjectSettings(StrictModel):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         if value not in zoneinfo.available_timezones():
-            raise ValueError(f"unknown time zone{did_you_mean(value, zoneinfo.available_timezones())}")
+            raise ValueError(f"unknown time zone{did_you_mean(value, sorted(zoneinfo.available_timezones()))}")
         return value
 
 
@@ -69,6 +69,12 @@ class TableSettings(StrictModel):
     lag_days: int = Field(default=0, ge=0, le=365)
     date_format: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _one_origin(self) -> TableSettings:
+        if self.name is not None and self.query is not None:
+            raise ValueError("give name or query, not both: a query names its own tables")
+        return self
+
     @field_validator("date_format", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
@@ -76,7 +82,7 @@ class TableSettings(StrictModel):
 
 
 class SourceSettings(StrictModel):
-    """`[sources]`: a folder of Parquet and CSV files, a DuckDB file, or a PostgreSQL address."""
+    """`[sources]`: a folder of Parquet and CSV files, or a DuckDB file."""
 
     path: str = "data"
     tables: dict[str, TableSettings] = {}
@@ -103,6 +109,22 @@ class ContractSettings(StrictModel):
     tolerated_share: float = Field(default=0.05, ge=0, le=1)
     tolerated_shares: dict[str, float] = {}
     fresh_within_days: dict[str, int] = {}
+
+    @field_validator("tolerated_shares")
+    @classmethod
+    def _shares(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, share in value.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name}: {share:g} is no share between 0 and 1")
+        return value
+
+    @field_validator("fresh_within_days")
+    @classmethod
+    def _days(cls, value: dict[str, int]) -> dict[str, int]:
+        for name, days in value.items():
+            if days < 0:
+                raise ValueError(f"{name}: {days} days is negative")
+        return value
 
     @field_validator("tolerated_shares", "fresh_within_days")
     @classmethod

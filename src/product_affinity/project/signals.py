@@ -188,6 +188,13 @@ class Derived(Described):
     zero_denominator: Literal["missing", "zero"] = "missing"
     clip: tuple[float, float] | None = None
 
+    @field_validator("clip")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and value[0] >= value[1]:
+            raise ValueError(f"lower bound {value[0]:g} is not below upper bound {value[1]:g}")
+        return value
+
     @field_validator("value", "otherwise")
     @classmethod
     def _parses(cls, value: str | None) -> str | None:

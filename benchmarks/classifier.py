@@ -1,0 +1,17 @@
+"""All benchmarks of the classifier: ``python -m benchmarks.classifier`` (some fifteen minutes)."""
+
+from __future__ import annotations
+
+from benchmarks import pairs, single_tables, speed, which_next
+
+
+def main() -> None:
+    """Print every table, the quick ones first."""
+    which_next.main()
+    speed.main()
+    single_tables.main(tables=4)
+    pairs.main()
+
+
+if __name__ == "__main__":
+    main()
