@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from product_affinity.contracts.casts import cast_value, type_family
+from product_affinity.contracts.casts import cast_value, type_family, unusable_format
 from product_affinity.contracts.facts import open_engine
 
 ENGINE: duckdb.DuckDBPyConnection = open_engine(threads=1)
@@ -106,6 +106,8 @@ DAY = dt.date(2026, 2, 3)
         ("'2026-02-03 23:59:59'", DAY),
         ("'2026-02-03T23:30:00Z'", dt.date(2026, 2, 4)),
         ("'2026-02-03 01:00+05:00'", dt.date(2026, 2, 2)),
+        ("'2026-02-03 01:00 +05:00'", dt.date(2026, 2, 2)),
+        ("'2026-02-03 01:00+16:00'", None),
         ("'2026-2-3'", None),
         ("'03-02-2026'", None),
         ("'2026-02-30'", None),
@@ -133,6 +135,13 @@ def test_dates_in_berlin(literal, value):
         ("date '2026-02-03'", dt.datetime(2026, 2, 3, 5)),
         ("timestamp '2026-02-03 10:00:00'", dt.datetime(2026, 2, 3, 10)),
         ("timestamptz '2026-02-03 10:00:00-05'", dt.datetime(2026, 2, 3, 15)),
+        ("'2026-02-03 10:00 +02:00'", dt.datetime(2026, 2, 3, 8)),
+        ("'2026-02-03 10:00:00 -0530'", dt.datetime(2026, 2, 3, 15, 30)),
+        ("'2026-02-03T10:00 Z'", dt.datetime(2026, 2, 3, 10)),
+        ("'2026-02-03 10:00+15:59'", dt.datetime(2026, 2, 2, 18, 1)),
+        ("'2026-02-03 10:00+16'", None),
+        ("'2026-02-03 10:00-99:00'", None),
+        ("'2026-02-03 10:00+02:60'", None),
         ("'2026-02-03 25:00'", None),
         ("'yesterday'", None),
     ],
@@ -151,11 +160,38 @@ def test_timestamps_in_new_york(literal, value):
         ("date", "'2023-07-27'", None),
         ("timestamp", "'27-07-2023 03:00'", dt.datetime(2023, 7, 27, 3)),
         ("timestamp", "'27-07-2023'", dt.datetime(2023, 7, 26, 22)),
+        ("timestamp", "'2023-07-27 03:00+02:00'", dt.datetime(2023, 7, 27, 1)),
+        ("timestamp", "'2023-07-27'", dt.datetime(2023, 7, 26, 22)),
+        ("timestamp", "'2023/07/27'", None),
     ],
 )
 def test_formats_are_tried_in_order(kind, literal, value):
     formats = ("%d-%m-%Y", "%d-%m-%Y %H:%M", "%m/%d/%Y", "%Y%m%d")
     assert read(kind, literal, formats, timezone="Europe/Berlin") == value
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("%Q", "Unrecognized format"),
+        ("%", "Trailing format character"),
+        ("%Y-%", "Trailing format character"),
+        ("", "empty"),
+        (" ", "empty"),
+        ("dd.mm.yyyy", "no year"),
+        ("100%%", "no year"),
+        ("%H:%M", "no year"),
+    ],
+)
+def test_a_format_that_reads_no_date_is_known_as_such(pattern, why):
+    assert why in (unusable_format(ENGINE, pattern) or "")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%d.%m.%y", "%Y", "%b %d, %Y", "%-d/%-m/%Y %-I:%M %p", "%Y-%m-%d %H:%M:%S %z", "%G-W%V-%u", "it's %x"]
+)
+def test_a_format_that_reads_dates_is_fine(pattern):
+    assert unusable_format(ENGINE, pattern) is None
 
 
 @pytest.mark.parametrize(

@@ -313,3 +313,15 @@ def test_reasons_name_kinds_of_faults_not_rows():
 )
 def test_the_ends_of_a_range_belong_to_it(table, row):
     assert not check(table, [row]).reasons
+
+
+def test_an_empty_table_may_have_columns_of_its_own():
+    row = {"account_id": "A-1", "product_id": "crm", "date": "2025-01-01", "exports": "x"}
+    assert check("usage", pd.DataFrame([row]).iloc[:0]).checked.report.rows_in == 0
+
+
+def test_known_at_may_be_iso_beside_another_date_format():
+    row = {"account_id": "A-1", "product_id": "crm", "date": "01.02.2025", "known_at": "2025-02-03T04:05:06Z"}
+    outcome = check("usage", [row, {**row, "date": "02.02.2025", "known_at": "soon"}], date_format="%d.%m.%Y")
+    assert outcome.facts["_known_on"].tolist() == [dt.date(2025, 2, 3)]
+    assert outcome.reasons == {2: "known_at not a timestamp (%d.%m.%Y or ISO 8601)"}

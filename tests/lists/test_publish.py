@@ -58,6 +58,14 @@ def test_tampering_is_found(tmp_path, change, fault):
     assert fault in verify_list(folder)[0]
 
 
+def test_a_folder_somebody_worked_in_does_not_block_its_date(tmp_path):
+    folder = publish_lists(tmp_path, DAY, writer("one"))
+    (folder / "worklist.csv").write_text("edited in a spreadsheet")
+    publish_lists(tmp_path, DAY, writer("one"))
+    assert verify_list((tmp_path / "current").resolve()) == []
+    assert (tmp_path / "current" / "worklist.csv").read_text() == "one"
+
+
 class CrashError(Exception):
     pass
 

@@ -18,8 +18,11 @@ TICKETS = Gate(
 )
 
 
-def pair(account, product, value=100.0, *, status="white_space", owner="o", urgent=0.0, do_not_contact=None):
+def pair(
+    account, product, value=100.0, *, status="white_space", owner="o", urgent=0.0, do_not_contact=None, deals=None
+):
     return {
+        "open_deals": product if status == "in_pipeline" else deals,
         "account_id": account,
         "product_id": product,
         "status": status,
@@ -68,10 +71,19 @@ def test_unknown_safety_is_held_back_unless_the_whole_table_is_absent():
 
 
 def test_an_open_opportunity_is_in_flight_and_blocks_the_account():
-    found = decided(pair("A", "crm", status="in_pipeline"), pair("A", "mail"), pair("B", "mail"))
+    found = decided(pair("A", "crm", status="in_pipeline"), pair("A", "mail", deals="crm"), pair("B", "mail"))
     assert found["disposition"].tolist() == ["in_flight", "watchlist", "listed"]
     assert found["first_gate"].tolist()[1] == "G10"
-    assert found["evidence"].tolist()[1] == "open opportunity on crm"
+    assert found["evidence"].tolist()[1] == "open opportunity: crm"
+
+
+def test_an_upsell_or_a_deal_without_product_blocks_too_and_uses_a_slot():
+    found = decided(pair("A", "mail", deals="upsell"), pair("B", "mail"), plays=1)
+    assert found["disposition"].tolist() == ["watchlist", "beyond_capacity"]
+
+
+def test_a_known_danger_blocks_even_where_the_table_is_absent():
+    assert dispositions(pair("A", "crm", urgent=2.0), tables=()) == ["watchlist"]
 
 
 def test_do_not_contact_comes_before_everything():
@@ -107,6 +119,8 @@ row = st.builds(
     st.integers(1, 4),
 )
 def test_nothing_disappears_and_the_promises_hold(rows, plays):
+    busy = {r["account_id"]: r["product_id"] for r in rows if r["status"] == "in_pipeline"}
+    rows = [r | {"open_deals": busy.get(r["account_id"])} for r in rows]
     found = decided(*rows, plays=plays)
     assert found["disposition"].isin(DISPOSITIONS).all()
     listed = found[found["disposition"] == "listed"]

@@ -17,6 +17,7 @@ from product_affinity.pipeline import check as checking
 from product_affinity.pipeline.check import CheckReport, check_sources
 from product_affinity.project import Project, load_project
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 AS_OF = dt.date(2026, 1, 1)
 ACCOUNTS = "account_id,name\nA-1,One\nA-2,Two\nA-3,Three\n"
 SUBSCRIPTIONS = "account_id,product_id,start_on,end_on,arr_usd\nA-1,crm,2025-01-01,,100\nA-2,crm,2025-02-01,,200\n"
@@ -25,8 +26,9 @@ USAGE_HEADER = "account_id,product_id,date,events\n"
 
 def make(root: Path, settings: str = "", **tables: str) -> Project:
     """Write a project whose tables are given as CSV texts; `None` leaves a table out."""
-    for folder in ("data", "models"):
-        (root / folder).mkdir(exist_ok=True)
+    (root / "data").mkdir(exist_ok=True)
+    for folder in ("features", "models", "playbook"):
+        shutil.copytree(EXAMPLES / "maven_crm" / folder, root / folder, dirs_exist_ok=True)
     products = "".join(f"  - {{product_id: {name}, name: {name}}}\n" for name in ("crm", "ads"))
     (root / "models" / "catalog.yml").write_text(f"products:\n{products}")
     (root / "affinity.toml").write_text(settings)
@@ -261,6 +263,111 @@ def test_broken_sources_leave_the_last_good_facts(tmp_path):
     assert sorted(path.name for path in (tmp_path / "var").iterdir()) == ["facts", "quarantine"]
 
 
+@pytest.mark.parametrize("rows", ["", "A-1,crm,yesterday,1\n"])
+def test_a_table_without_a_usable_row_is_unknown(tmp_path, rows):
+    project = make(tmp_path, "[contracts]\ntolerated_share = 1.0\n", usage=USAGE_HEADER + rows)
+    report = check_sources(project, AS_OF, threads=1)
+    report.raise_if_broken()
+    assert f"usage: used 0 of {len(rows.splitlines())} rows of usage.csv" in report.render()
+    assert "usage: no rows, everything that needs it is unknown" in report.render()
+    facts = Facts.from_folder(project.var / "facts", timezone="UTC")
+    assert facts.has("subscriptions")
+    assert not facts.has("usage")
+    assert facts.connection.execute("select count(*) from facts.usage").fetchall() == [(0,)]
+
+
+def test_a_parquet_file_without_rows_is_unknown(tmp_path):
+    project = make(tmp_path)
+    frame = pd.DataFrame({"account_id": ["A"], "product_id": ["crm"], "date": [AS_OF], "events": [1.0]})
+    frame.iloc[:0].to_parquet(tmp_path / "data" / "usage.parquet")
+    assert "usage: no rows" in check_sources(project, AS_OF, threads=1).render()
+
+
+def test_facts_damaged_since_are_made_again(tmp_path):
+    project = make(tmp_path)
+    first = check_sources(project, AS_OF, threads=1)
+    before = everything_in(project.var)
+    (project.var / "facts" / "subscriptions.parquet").write_bytes(b"x")
+    assert check_sources(project, AS_OF, threads=1) == first
+    assert everything_in(project.var) == before
+    (project.var / "facts" / "check.json").write_text("[]")
+    assert check_sources(project, AS_OF, threads=1) == first
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_var_that_is_no_folder_is_one_line(tmp_path, kind):
+    project = make(tmp_path)
+    if kind == "file":
+        project.var.write_text("")
+    else:
+        project.var.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"var: cannot be written: it is no folder\. Remove it") as raised:
+        check_sources(project, AS_OF, threads=1)
+    assert "\n" not in str(raised.value)
+
+
+def test_var_that_may_not_be_written_is_one_line(tmp_path, monkeypatch):
+    def refuse(**_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checking.tempfile, "mkdtemp", refuse)
+    with pytest.raises(UsageError, match=r"var: cannot be written: Permission denied\. Make it writable"):
+        check_sources(make(tmp_path), AS_OF, threads=1)
+
+
+def test_an_unusable_date_format_names_its_key(tmp_path):
+    project = make(tmp_path, '[sources.tables.subscriptions]\ndate_format = ["%Y-%m-%d", "%Q", ""]\n')
+    with pytest.raises(UsageError) as raised:
+        check_sources(project, AS_OF, threads=1)
+    lines = str(raised.value).splitlines()
+    assert lines[0].startswith('affinity.toml: sources.tables.subscriptions.date_format: "%Q" reads no date: Unrec')
+    assert lines[1].startswith('affinity.toml: sources.tables.subscriptions.date_format: "" reads no date: it is empty')
+
+
+def test_only_the_violations_of_tables_at_fault_stop_with_them(tmp_path):
+    accounts = ACCOUNTS + "".join(f"B-{number},Many\n" for number in range(30)) + "C-1,\n"
+    project = make(tmp_path, accounts=accounts, usage=USAGE_HEADER + "A-1,crm,yesterday,1\n")
+    message = broken(project)
+    assert message.startswith("usage: 1 of 1 rows quarantined")
+    assert "usage.date  1 of 1 rows" in message
+    assert "accounts." not in message
+    assert "accounts.name  1 of 34 rows empty" in check_sources(project, AS_OF, threads=1).render()
+
+
+def test_columns_named_like_row_numbers_do_no_harm(tmp_path):
+    rows = [line + f",{9 - number}" for number, line in enumerate(SUBSCRIPTIONS.splitlines()[1:])]
+    header = SUBSCRIPTIONS.splitlines()[0] + ",rowid"
+    project = make(tmp_path, TOLERANT, subscriptions="\n".join([header, *rows, "A-9,crm,2025-01-01,,1,7\n"]))
+    check_sources(project, AS_OF, threads=1).raise_if_broken()
+    quarantine = pd.read_parquet(project.var / "quarantine" / "subscriptions.parquet")
+    assert list(quarantine["_row"]) == [3]
+    assert list(quarantine["rowid"]) == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('[sources.tables.usage]\nname = "bad"\n', r"^warehouse\.duckdb: bad: .*gone\.parquet"),
+        ('[sources.tables.usage]\nquery = "from bad"\n', r"tables\.usage\.query: warehouse\.duckdb: bad: .*gone"),
+    ],
+)
+def test_a_broken_view_stops_only_whoever_uses_it(tmp_path, settings, message):
+    make(tmp_path)
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "gone.parquet")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as writer:
+        for name in ("accounts", "subscriptions"):
+            path = tmp_path / "data" / f"{name}.csv"
+            writer.execute(f"create table {name} as from read_csv('{path}', header = true)")
+        writer.execute(f"create view bad as from '{tmp_path / 'gone.parquet'}'")
+    (tmp_path / "gone.parquet").unlink()
+    where = '[sources]\npath = "warehouse.duckdb"\n'
+    (tmp_path / "affinity.toml").write_text(where)
+    check_sources(load_project(tmp_path), AS_OF, threads=1).raise_if_broken()
+    (tmp_path / "affinity.toml").write_text(where + settings)
+    with pytest.raises(ContractError, match=message):
+        check_sources(load_project(tmp_path), AS_OF, threads=1)
+
+
 def test_a_failing_query_leaves_nothing_behind(tmp_path):
     project = make(tmp_path, '[sources.tables.usage]\nquery = "select x from accounts"\n')
     assert broken(project).startswith("affinity.toml: sources.tables.usage.query: Referenced column")
@@ -288,8 +395,7 @@ def test_a_postgresql_address_is_refused_in_one_line(tmp_path):
         check_sources(project, AS_OF, threads=1)
 
 
-REPOSITORY = Path(__file__).parents[2]
-PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
+PUBLIC_DATA = EXAMPLES.parents[1] / "shared" / "data"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +411,7 @@ PUBLIC_DATA = REPOSITORY.parent / "shared" / "data"
 def test_an_example_checks_its_public_data(tmp_path, name, quarantined):
     if not (PUBLIC_DATA / name).exists():
         pytest.skip(f"public data of {name} is not on this machine")
-    shutil.copytree(REPOSITORY / "examples" / name, tmp_path / name, ignore=shutil.ignore_patterns("data", "var"))
+    shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("data", "var"))
     (tmp_path / name / "data").symlink_to(PUBLIC_DATA / name)
     report = check_sources(load_project(tmp_path / name), dt.date(2025, 1, 1), threads=1)
     report.raise_if_broken()

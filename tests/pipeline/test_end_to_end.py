@@ -64,7 +64,7 @@ class TestPublishedFiles:
 
     def test_owners_and_products_hold_the_rows_of_the_worklist(self, demo, worklist):
         for folder in ("owners", "products"):
-            parts = [pd.read_csv(path, dtype="str") for path in sorted((demo.lists / folder).iterdir())]
+            parts = [pd.read_csv(path, dtype="str") for path in sorted((demo.lists / folder).glob("*.csv"))]
             assert sorted(pd.concat(parts)["play_id"]) == sorted(worklist["play_id"])
 
     def test_a_rerun_gives_the_same_bytes(self, demo, tmp_path):
@@ -125,7 +125,9 @@ class TestWorklist:
         tickets = raw(demo, "tickets")
         is_open = tickets["closed_at"].isna() | (pd.to_datetime(tickets["closed_at"]) >= pd.Timestamp(UNTIL))
         urgent = set(tickets.loc[is_open & tickets["priority"].isin(["P1", "P2"]), "account_id"])
-        busy = set(scores.loc[scores["status"] == "in_pipeline", "account_id"])
+        deals = raw(demo, "opportunities").sort_values("known_at").drop_duplicates("opportunity_id", keep="last")
+        open_deals = deals[deals["closed_on"].isna()]
+        busy = set(open_deals["account_id"]) & set(scores["account_id"])
         listed = set(worklist["account_id"])
         assert marked
         assert urgent

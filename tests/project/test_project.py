@@ -8,7 +8,7 @@ import pytest
 from product_affinity.errors import UsageError
 from product_affinity.pipeline.demo import make_demo
 from product_affinity.pipeline.template import copy_template
-from product_affinity.project import load_project
+from product_affinity.project import ModelSpec, load_project
 from product_affinity.project.playbook import load_gates
 from product_affinity.project.reading import read_yaml
 
@@ -132,14 +132,14 @@ def test_every_fault_of_a_file_is_told_at_once(project):
 @pytest.mark.parametrize("missing", ["affinity.toml", "models/catalog.yml"])
 def test_a_missing_file_is_one_line(project, missing):
     (project / missing).unlink()
-    with pytest.raises(UsageError, match="not found|No such file"):
+    with pytest.raises(UsageError, match=r"not found|No such file"):
         load_project(project)
 
 
 def test_a_project_without_features_is_one_line(project):
     (project / "features").rename(project / "elsewhere")
     with pytest.raises(UsageError, match="features") as caught:
-        load_project(project)
+        _ = load_project(project).families
     assert "\n" not in str(caught.value)
 
 
@@ -182,3 +182,11 @@ def test_every_setting_is_documented():
         part = page.split(f"## [{section}]")[1].split("\n## ")[0]
         documented = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]
         assert documented == list(field.annotation.model_fields)
+
+
+def test_a_product_overrides_only_what_it_names():
+    spec = ModelSpec.model_validate(
+        {"label": {"winback_after_days": 180}, "products": {"crm": {"label": {"pending_days": 30}}}}
+    )
+    assert (spec.label_of("crm").winback_after_days, spec.label_of("crm").pending_days) == (180, 30)
+    assert (spec.label_of("mail").winback_after_days, spec.label_of("mail").pending_days) == (180, 180)

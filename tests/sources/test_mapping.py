@@ -108,6 +108,13 @@ def test_a_wrong_setting_stops_with_place_and_closest_name(mapped, settings, err
         mapped(subscriptions=settings)
 
 
+def test_a_query_may_return_a_column_rowid(mapped):
+    query = "select account_id, product as product_id, started as start_on, 9 as rowid from billing"
+    found = mapped(subscriptions={"query": query})
+    rows = mapped.engine.execute(f"select _row, rowid, account_id from {found['subscriptions'].relation}").fetchall()
+    assert rows == [(1, 9, "A-1"), (2, 9, "A-2")]
+
+
 def test_all_wrong_settings_are_named_at_once(mapped):
     with pytest.raises(UsageError) as raised:
         mapped(

@@ -99,6 +99,36 @@ def test_parquet_rows_are_numbered_and_a_broken_file_is_named(engine, folder):
     assert table.types == {"a": "VARCHAR"}
 
 
+def test_columns_named_like_row_numbers_are_columns(engine, folder):
+    frame = pd.DataFrame({"file_row_number": range(70, 80), "rowid": range(50, 60)})
+    frame.to_parquet(folder / "p.parquet")
+    frame.to_csv(folder / "c.csv", index=False)
+    tables = opened(engine, folder).tables
+    load_csv(engine, tables["c"])
+    expected = [(number + 1, number + 70, number + 50) for number in range(10)]
+    assert engine.execute(f"from {tables['p'].numbered}").fetchall() == expected
+    assert engine.execute(f"select columns(*)::bigint from {tables['c'].numbered}").fetchall() == expected
+
+
+def test_a_stored_column_rowid_is_a_column(engine, tmp_path):
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as writer:
+        writer.execute("create table t as select 9 as RowId, 'x' as a")
+    table = opened(engine, tmp_path / "w.duckdb").tables["t"]
+    assert engine.execute(f"from {table.numbered}").fetchall() == [(1, 9, "x")]
+
+
+def test_a_broken_view_of_a_database_breaks_only_itself(engine, tmp_path):
+    path = tmp_path / "w.duckdb"
+    with duckdb.connect(str(path)) as writer:
+        pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "gone.parquet")
+        writer.execute(f"create table good as select 1 as a; create view bad as from '{tmp_path / 'gone.parquet'}'")
+    (tmp_path / "gone.parquet").unlink()
+    tables = opened(engine, path).tables
+    assert tables["good"].fault is None
+    assert (tables["bad"].fault or "").startswith("w.duckdb: bad: ")
+    assert "gone.parquet" in (tables["bad"].fault or "")
+
+
 def test_a_broken_parquet_file_is_named(engine, folder):
     (folder / "t.parquet").write_bytes(b"no parquet at all")
     with pytest.raises(ContractError, match=r"^t\.parquet: "):
@@ -123,6 +153,7 @@ def test_a_duckdb_file_is_read_and_never_written(engine, tmp_path):
     ("path", "message"),
     [
         ("postgresql://host/db", "is an address; only folders and .duckdb files"),
+        ("postgresql:/host/db", "is an address; only folders and .duckdb files"),
         ("nowhere", "nowhere not found"),
         ("data.xlsx", "is no folder and no .duckdb file"),
     ],
@@ -132,6 +163,22 @@ def test_other_sources_are_refused(engine, tmp_path, monkeypatch, path, message)
     Path("data.xlsx").touch()
     with pytest.raises(UsageError, match=message):
         open_sources(engine, Path(path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:S3cret@h/db",
+        "postgresql://u:S3cret/@:x@h/db",
+        "postgresql:u:S3cret@h",
+        "postgresql://h/db?user=u&password=S3cret",
+        "host=h password=S3cret",
+    ],
+)
+def test_no_message_holds_a_password(engine, tmp_path, address):
+    with pytest.raises(UsageError) as raised:
+        open_sources(engine, Path(address), tmp_path)
+    assert "S3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from product_affinity.errors import ContractError
 from product_affinity.project.settings import SegmentSettings, TimeSettings
 from product_affinity.spine import build_spine, training_as_ofs
-from tests.company import account, company, subscription
+from tests.company import account, company, opportunity, subscription
 
 DAY = dt.date(2026, 3, 1)
 
@@ -133,3 +133,19 @@ def test_spine_does_not_depend_on_the_order_of_rows():
     rows = [account(name, employees=10) for name in "CAB"]
     rows += [subscription(name, "crm", "2025-01-01") for name in "BCA"]
     pd.testing.assert_frame_equal(spine_of(*rows), spine_of(*reversed(rows)))
+
+
+def test_a_customer_whose_attributes_came_later_is_a_customer():
+    spine = spine_of(account("A", employees=10, valid_from="2026-06-01"), subscription("A", "crm", "2025-01-01"))
+    assert spine["account_id"].tolist() == ["A"]
+    assert spine["segment"].isna().all()
+
+
+def test_open_deals_of_any_kind_are_named():
+    rows = [
+        opportunity("1", "A", "mail", "2026-01-01"),
+        opportunity("2", "A", None, "2026-01-01", kind="upsell"),
+        opportunity("3", "A", "desk", "2026-01-01", closed_on="2026-02-01", result="lost"),
+    ]
+    spine = spine_of(account("A"), account("B"), *(subscription(a, "crm", "2025-01-01") for a in "AB"), *rows)
+    assert spine["open_deals"].fillna("").tolist() == ["mail, upsell", ""]

@@ -20,7 +20,7 @@ def arr(*rows, segment="smb", list_arr_usd=100.0):
         }
     )
     rules = {"list_arr_usd": list_arr_usd} if list_arr_usd is not None else {}
-    return expected_arr(facts, catalog("mail", mail=rules), pairs)
+    return expected_arr(facts, catalog("mail", mail=rules), pairs, pairs)
 
 
 def test_without_any_price_it_is_the_list_price():
@@ -36,6 +36,12 @@ def test_prices_of_the_segment_shrink_towards_the_product():
     product = (310 + 20 * 100) / 21
     assert found[0] == pytest.approx((310 + 20 * product) / 21)  # smb, where B pays 310
     assert found[2] == pytest.approx(product)  # no price known among enterprises
+
+
+def test_churned_customers_set_the_price_of_no_segment():
+    rows = [subscription("A", "mail", "2025-01-01", arr_usd=310.0), account("gone")]
+    rows += [subscription("gone", "mail", "2024-01-01", "2024-06-01", arr_usd=310.0)]
+    assert arr(*rows, segment=None)[0] == pytest.approx((2 * 310 + 20 * 100) / 22)  # the product's own mean
 
 
 def test_prices_from_the_as_of_date_on_are_not_seen():

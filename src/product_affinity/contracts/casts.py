@@ -5,6 +5,7 @@ A raw value that is there but comes out null is *unreadable* and breaks the cont
 * Dates are local days. Text is ISO 8601, or one of the table's `date_format`s, tried in order. The day of a
   timestamp without offset is taken as written; one with an offset is moved to the project's zone first.
 * Timestamps are UTC. Without an offset they are taken as UTC; a bare date means local midnight of that day.
+  The `date_format`s hold for them too, with ISO 8601 last: `known_at` is often written by another program.
 * Integers may be written `12`, `12.0` or `1.2E1`, not `12.5`; numbers need a point, no thousands separator.
 * Booleans are true, false, t, f, yes, no, y, n, 1, 0 in any case.
 * Ids and texts stay as written; a whole number in a native float column loses its `.0`.
@@ -16,6 +17,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+import duckdb
+
 from product_affinity.schema import Column
 
 Family = Literal["text", "date", "timestamp", "instant", "boolean", "integer", "float"]
@@ -23,7 +26,8 @@ Family = Literal["text", "date", "timestamp", "instant", "boolean", "integer", "
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = r"[T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?"
-_OFFSET = r" ?(Z|[+-]\d{2}(:?\d{2})?)"
+# The engine shifts by offsets it takes for hours up to 99; no clock on earth is 16 hours off.
+_OFFSET = r" ?(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 _NUMBER = r"[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d+)?"
 _TIME_DIRECTIVES = re.compile(r"%-?[HIMSpfgnzZcXT]")
 
@@ -103,7 +107,7 @@ def describe_kind(column: Column, formats: Sequence[str]) -> str:
     >>> describe_kind(Column("seats", "integer"), ())
     'not a whole number'
     """
-    shape = " or ".join(formats) if formats else "ISO 8601"
+    shape = " or ".join(formats if formats and column.kind == "date" else (*formats, "ISO 8601"))
     return {
         "date": f"not a date ({shape})",
         "timestamp": f"not a timestamp ({shape})",
@@ -111,6 +115,24 @@ def describe_kind(column: Column, formats: Sequence[str]) -> str:
         "number": "not a number",
         "boolean": "not true or false",
     }[column.kind]
+
+
+def unusable_format(connection: duckdb.DuckDBPyConnection, pattern: str) -> str | None:
+    """Say why a strptime format reads no date; None where it does.
+
+    >>> unusable_format(duckdb.connect(), "%d.%m.%Y") is None, unusable_format(duckdb.connect(), "%d.%m.")
+    (True, 'it reads no year')
+    """
+    if not pattern.strip():
+        return "it is empty"
+    try:
+        row = connection.execute(
+            "select year(cast(strptime(strftime(timestamptz '2023-06-15 00:00+00', $1), $1) as timestamp))", [pattern]
+        ).fetchone()
+    except duckdb.Error as error:
+        line = str(error).splitlines()[0]
+        return line.partition(f"specifier {pattern}: ")[2] or line
+    return None if row == (2023,) else "it reads no year"
 
 
 def _text(raw: str, family: Family) -> str:
@@ -147,7 +169,7 @@ def _date(raw: str, family: Family, formats: Sequence[str], timezone: str) -> st
     return (
         f"case when regexp_full_match({text}, '{_DATE}({_CLOCK})?') then try_cast(left({text}, 10) as date) "
         f"when regexp_full_match({text}, '{_DATE}{_CLOCK}{_OFFSET}') "
-        f"then cast(timezone('{timezone}', try_cast({text} as timestamptz)) as date) end"
+        f"then cast(timezone('{timezone}', {_instant(text)}) as date) end"
     )
 
 
@@ -159,14 +181,18 @@ def _timestamp(raw: str, family: Family, formats: Sequence[str], timezone: str) 
     if family == "date":
         return _midnight(raw, timezone)
     text = f"trim(cast({raw} as varchar))"
-    if formats:
-        return _parsed(text, formats, midnight_of=timezone)
     midnight = _midnight(f"try_cast({text} as date)", timezone)
-    return (
+    iso = (
         f"case when regexp_full_match({text}, '{_DATE}') then {midnight} "
         f"when regexp_full_match({text}, '{_DATE}{_CLOCK}({_OFFSET})?') "
-        f"then timezone('UTC', try_cast({text} as timestamptz)) end"
+        f"then timezone('UTC', {_instant(text)}) end"
     )
+    return f"coalesce({_parsed(text, formats, midnight_of=timezone)}, {iso})" if formats else iso
+
+
+def _instant(text: str) -> str:
+    """Read a text with a clock; the engine takes no blank before the offset, as some programs write it."""
+    return f"try_cast(regexp_replace({text}, ' ([Z+-])', '\\1') as timestamptz)"
 
 
 def _midnight(day: str, timezone: str) -> str:

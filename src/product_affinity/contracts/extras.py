@@ -106,7 +106,7 @@ def _carry(
         return Extra(ours, f"cast({raw} as bigint)", None, False), None
     number = cast_value("number", raw, family, formats=(), timezone="UTC")
     written = is_written(raw, family)
-    row = connection.execute(f"select count_if({written}), count_if({number} is not null) from {relation}").fetchone()
+    row = connection.execute(f"select count(*) filter ({written}), count({number}) from {relation}").fetchone()
     filled, numbers = row or (0, 0)
     if family != "text" or numbers < NUMBERS_FROM_SHARE * filled:
         return None, "not numeric"

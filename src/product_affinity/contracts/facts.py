@@ -157,13 +157,14 @@ def local_day(column: str, timezone: str) -> str:
 class Facts:
     """Checked source tables in one DuckDB connection, as relations ``facts.<table>``.
 
-    Every table of the schema exists there, empty where the company has none; `has` tells the two apart.
+    Every table of the schema exists there, empty where the company has none. A source without a single usable
+    row counts as none: whether nothing happened or nothing was delivered cannot be told, so it is unknown.
 
     Attributes
     ----------
     connection : DuckDB connection that owns the relations.
     timezone : IANA zone whose midnight is the as-of instant.
-    present : names of the tables that have a source.
+    present : names of the tables that hold at least one row.
     extras : per table, the columns carried beyond the schema's.
     """
 
@@ -211,7 +212,7 @@ class Facts:
             )
             connection.execute(f"create table facts.{name} as {query}")
             connection.unregister(f"frame_{name}")
-        return cls(connection, timezone, frozenset(frames), extras)
+        return cls(connection, timezone, frozenset(name for name in frames if len(frames[name])), extras)
 
     @classmethod
     def from_folder(cls, folder: Path, *, timezone: str, threads: int = 1) -> Facts:
@@ -234,9 +235,10 @@ class Facts:
                 query = dated_select(table, "(select 1 where false)", set(), timezone=timezone, lag_days=0, extras=())
                 connection.execute(f"create view facts.{name} as {query}")
                 continue
-            present.add(name)
             quoted = str(path).replace("'", "''")
             connection.execute(f"create view facts.{name} as from read_parquet('{quoted}')")
+            if connection.execute(f"select 1 from facts.{name} limit 1").fetchone():
+                present.add(name)
             days = {day_column(c.name) for c in table.columns if c.kind == "timestamp"}
             known = {*table.names, *DERIVED, *days}
             columns = [row[0] for row in connection.execute(f"describe facts.{name}").fetchall()]

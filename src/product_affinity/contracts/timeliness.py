@@ -35,7 +35,9 @@ class Timeliness:
     first_later: str
 
     def note(self, as_of: dt.date) -> str | None:
-        """Say that there are rows on or after the as-of date; None without any."""
+        """Say that the table holds nothing, or rows on or after the as-of date; None where neither is so."""
+        if not self.rows:
+            return "no rows, everything that needs it is unknown"
         if not self.later:
             return None
         column = TABLES[self.table].event
@@ -78,7 +80,7 @@ def read_timeliness(connection: duckdb.DuckDBPyConnection, table: Table, path: P
     happened = f"nullif(_event_on, {FIRST_DAY})" if table.event else f"nullif(_known_on, {FIRST_DAY})"
     newest, oldest, later, rows = connection.execute(
         f"select max({happened}) filter ({usable('facts', day)}), min({happened}), "
-        f"count_if(_event_on >= {day}), count(*) from read_parquet({relation}) facts"
+        f"count(*) filter (_event_on >= {day}), count(*) from read_parquet({relation}) facts"
     ).fetchone() or (None, None, 0, 0)
     first = ""
     if later:

@@ -182,9 +182,7 @@ def _adopters(seen: PaidIntervals, recent: np.ndarray, first: np.ndarray, since:
     return beside.assign(held=(beside["on"] < beside["end"]).astype(float))
 
 
-def affinity_matrix(
-    facts: Facts, as_of: dt.date, lookback_days: int = 365, strength: float = 20.0
-) -> pd.DataFrame:
+def affinity_matrix(facts: Facts, as_of: dt.date, lookback_days: int = 365, strength: float = 20.0) -> pd.DataFrame:
     """Learn the affinity matrix of a date from the subscriptions known then (formulas: module).
 
     Parameters

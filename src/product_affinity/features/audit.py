@@ -83,8 +83,7 @@ class AuditReport:
             "rows": self.rows,
             "passed": self.passed,
             "differences": [
-                {"column": d.column, "key": list(d.key), "replay": d.replay, "rows": d.rows}
-                for d in self.differences
+                {"column": d.column, "key": list(d.key), "replay": d.replay, "rows": d.rows} for d in self.differences
             ],
         }
 
@@ -128,9 +127,7 @@ def audit(
         finally:
             replay.connection.close()
         differences += compare(built, replayed, name)
-    return AuditReport(
-        as_of, len(feature_columns(families)), len(built.account) + len(built.pair), tuple(differences)
-    )
+    return AuditReport(as_of, len(feature_columns(families)), len(built.account) + len(built.pair), tuple(differences))
 
 
 def compare(built: FeatureTables, replayed: FeatureTables, replay: str) -> Iterator[Difference]:
@@ -175,9 +172,7 @@ def rebuild(facts: Facts, as_of: dt.date, select: Select) -> Facts:
         versioned, lag = _versions(facts, name)
         if not versioned:
             columns.discard(KNOWN_AT)
-        query = dated_select(
-            table, "log", columns, timezone=facts.timezone, lag_days=lag, extras=facts.extras[name]
-        )
+        query = dated_select(table, "log", columns, timezone=facts.timezone, lag_days=lag, extras=facts.extras[name])
         connection.execute(f"create table facts.{name} as {query}")
         connection.unregister("log")
     return Facts(connection, facts.timezone, facts.present, facts.extras)
@@ -209,12 +204,9 @@ def _scrambled(table: Table, extras: tuple[str, ...], as_of: str) -> str:
     """The log with all that came after the instant changed: other accounts and numbers, later days."""
     late = f"(_known_on >= {as_of})"
     columns = [
-        f'case when {late} or _event_on >= {as_of} then {_noise(name)} else "{name}" end as "{name}"'
-        for name in extras
+        f'case when {late} or _event_on >= {as_of} then {_noise(name)} else "{name}" end as "{name}"' for name in extras
     ]
-    columns.append(
-        f"case when {late} then known_at + to_days({_days('known_at')}) else known_at end as known_at"
-    )
+    columns.append(f"case when {late} then known_at + to_days({_days('known_at')}) else known_at end as known_at")
     for column in table.columns:
         changed = _changed(column.name, column.kind)
         when = late
@@ -223,9 +215,7 @@ def _scrambled(table: Table, extras: tuple[str, ...], as_of: str) -> str:
         if column.closed_by is not None:
             when = f"({late} or {day_column(column.closed_by)} >= {as_of})"
         columns.append(f"case when {when} then {changed} else {column.name} end as {column.name}")
-    return (
-        f"select {', '.join(columns)} from (select *, row_number() over () as _row from facts.{table.name})"
-    )
+    return f"select {', '.join(columns)} from (select *, row_number() over () as _row from facts.{table.name})"
 
 
 def _days(salt: str) -> str:

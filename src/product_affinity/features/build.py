@@ -108,9 +108,7 @@ class _Coverage:
     first_day: np.ndarray
     fills: Mapping[str, np.ndarray]
 
-    def holds(
-        self, as_ofs: Sequence[dt.date], reach_days: int | None, columns: Sequence[str] = ()
-    ) -> np.ndarray:
+    def holds(self, as_ofs: Sequence[dt.date], reach_days: int | None, columns: Sequence[str] = ()) -> np.ndarray:
         """Whether each date's window, `reach_days` long, lies within what the table covers."""
         covered = self.has_rows
         if reach_days is not None:
@@ -161,9 +159,7 @@ def _run(facts: Facts, scan: Scan, rows: FeatureRows, coverage: _Coverage) -> Co
         found = facts.connection.execute(query, bounds).df()
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         reason = str(error).splitlines()[0]
-        raise ContractError(
-            f"{scan.reading.source}: a number is too large to be summed exactly ({reason})"
-        ) from None
+        raise ContractError(f"{scan.reading.source}: a number is too large to be summed exactly ({reason})") from None
     finally:
         facts.connection.execute("drop table if exists fe_days")
     t, at = rows.of_role(scan.reading.role)["t"].to_numpy(), found["row"].to_numpy()
@@ -195,18 +191,14 @@ def _compare(change: Change, columns: Columns, rows: FeatureRows, coverage: _Cov
         return np.where(covered & (then > 0), now / then - 1, np.nan)
 
 
-def _tables(
-    families: tuple[FeatureFamily, ...], rows: FeatureRows, columns: Mapping[str, np.ndarray]
-) -> FeatureTables:
+def _tables(families: tuple[FeatureFamily, ...], rows: FeatureRows, columns: Mapping[str, np.ndarray]) -> FeatureTables:
     declared = feature_columns(families)
     lengths = {"account": len(rows.account), "pair": len(rows.pair)}
     filled = {
         c.name: columns.get(c.name, np.full(lengths[c.grain], None if c.kind == "category" else np.nan))
         for c in declared
     }
-    derive(
-        derivations(families), filled, rows.pair["spine_row"].to_numpy(), {c.name: c.grain for c in declared}
-    )
+    derive(derivations(families), filled, rows.pair["spine_row"].to_numpy(), {c.name: c.grain for c in declared})
     frames = {"account": rows.account[ACCOUNT_KEYS], "pair": rows.pair[PAIR_KEYS]}
     for grain, frame in frames.items():
         new = {

@@ -27,9 +27,7 @@ def describe_accounts(families: tuple[FeatureFamily, ...], spine: pd.DataFrame) 
     return columns
 
 
-def describe_targets(
-    families: tuple[FeatureFamily, ...], catalog: Catalog, rows: FeatureRows
-) -> dict[str, np.ndarray]:
+def describe_targets(families: tuple[FeatureFamily, ...], catalog: Catalog, rows: FeatureRows) -> dict[str, np.ndarray]:
     """Return the columns of `source: catalog`, in the order of the pair rows."""
     target = rows.pair["k"].to_numpy()
     columns: dict[str, np.ndarray] = {}

@@ -83,9 +83,7 @@ def logit(share: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(share) - np.log1p(-share))
 
 
-def _affinity(
-    prefix: str, encoding: Encoding, intervals: PaidIntervals, rows: FeatureRows
-) -> dict[str, np.ndarray]:
+def _affinity(prefix: str, encoding: Encoding, intervals: PaidIntervals, rows: FeatureRows) -> dict[str, np.ndarray]:
     owned = _owned_matrix(rows)
     best, added = np.full(len(rows.pair), np.nan), np.full(len(rows.pair), np.nan)
     target, spine_row = rows.pair["k"].to_numpy(), rows.pair["spine_row"].to_numpy()
@@ -115,9 +113,7 @@ def _peers(encoding: Encoding, rows: FeatureRows) -> np.ndarray:
         segment_rate = np.where(size > 0, share / size, np.nan)
     # An account without, say, an industry has no group of its own: its segment's rate alone.
     others = np.maximum(groups[0][at] - 1, 0)
-    return np.asarray(
-        (groups[1][at, target] + encoding.strength * segment_rate) / (others + encoding.strength)
-    )
+    return np.asarray((groups[1][at, target] + encoding.strength * segment_rate) / (others + encoding.strength))
 
 
 def _group_totals(rows: FeatureRows, names: list[str], owned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

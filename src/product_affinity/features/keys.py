@@ -75,9 +75,7 @@ def build_rows(catalog: Catalog, spine: pd.DataFrame, pairs: pd.DataFrame) -> Fe
     return FeatureRows(
         account=account,
         pair=scored.drop(columns="status"),
-        owned=coded.loc[coded["status"] == "owned", ["account", "k", "t", "spine_row"]].reset_index(
-            drop=True
-        ),
+        owned=coded.loc[coded["status"] == "owned", ["account", "k", "t", "spine_row"]].reset_index(drop=True),
         barred=barred,
         as_ofs=tuple(pd.Timestamp(day).date() for day in dates),
         product_ids=catalog.product_ids,
@@ -93,9 +91,7 @@ def registered(facts: Facts, catalog: Catalog, rows: FeatureRows) -> Iterator[No
     frames = {
         "fe_dates": pd.DataFrame({"t": range(len(rows.as_ofs)), "as_of": pd.to_datetime(list(rows.as_ofs))}),
         "fe_accounts": pd.DataFrame({"code": range(len(rows.account_ids)), "account_id": rows.account_ids}),
-        "fe_products": pd.DataFrame(
-            {"code": range(len(rows.product_ids)), "product_id": list(rows.product_ids)}
-        ),
+        "fe_products": pd.DataFrame({"code": range(len(rows.product_ids)), "product_id": list(rows.product_ids)}),
         "fe_spine": rows.account[["account", "t"]].assign(row=rows.account.index),
         "fe_pairs": rows.pair[["account", "k", "t"]].assign(row=rows.pair.index),
         "fe_match_targets": targets,
@@ -124,9 +120,7 @@ def _matches(catalog: Catalog) -> pd.DataFrame:
         for value in dict.fromkeys(getattr(product, name))
     ]
     frame = pd.DataFrame(rows, columns=["list", "value", "target"]).astype({"list": "str", "value": "str"})
-    return frame.assign(
-        target=frame["target"].astype("int64"), code=frame.groupby(["list", "value"]).ngroup()
-    )
+    return frame.assign(target=frame["target"].astype("int64"), code=frame.groupby(["list", "value"]).ngroup())
 
 
 _OWNED = f"""

@@ -136,9 +136,7 @@ class Change:
     role: Role
 
 
-def plan_scans(
-    families: Iterable[FeatureFamily], facts: Facts
-) -> tuple[tuple[Scan, ...], tuple[Change, ...]]:
+def plan_scans(families: Iterable[FeatureFamily], facts: Facts) -> tuple[tuple[Scan, ...], tuple[Change, ...]]:
     """Group the signals of all families that read a present source table into scans.
 
     Raises
@@ -206,8 +204,7 @@ class _SignalReader:
             return []
         names = [(column_name(self.family, self.name, "change", w), w) for w in self.signal.windows]
         return [
-            Change(name, f"{name}:now", f"{name}:then", self.source, window, self._role())
-            for name, window in names
+            Change(name, f"{name}:now", f"{name}:then", self.source, window, self._role()) for name, window in names
         ]
 
     def _changed_op(self) -> str:
@@ -229,9 +226,7 @@ class _SignalReader:
             moment=f'f."{moment}"' if moment else "f._event_on",
             known_from=tuple(sorted(self._closing_days())),
             until=tuple(until),
-            match=next(
-                ((name, target.removeprefix("target.")) for name, target in signal.match.items()), None
-            ),
+            match=next(((name, target.removeprefix("target.")) for name, target in signal.match.items()), None),
             shift_days=shift_days,
             longest_days=_reach_class(op, window),
             distinct=self._value().sql if op == "distinct" else None,
@@ -277,8 +272,7 @@ class _SignalReader:
             )
         if is_text and "last" in self.signal.ops and self.signal.unit != "category":
             raise UsageError(
-                f"features/{self.family}.yml: signals.{self.name}: {self.source}.{name} is a text; "
-                "say unit: category"
+                f"features/{self.family}.yml: signals.{self.name}: {self.source}.{name} is a text; say unit: category"
             )
         return "text" if is_text else "decimal"
 

@@ -184,9 +184,7 @@ def _grouped(scan: Scan, parts: Sequence[_Parts]) -> str:
                 f"{over_tiles}({name}) filter (where {_inside(window, 0)}) as {_at(name, window)}"
                 for name, (_, over_tiles) in part.needed().items()
             ]
-        for window in sorted(
-            {m.window or 0 for m in scan.measures if m.value == part.value and m.op == "trend"}
-        ):
+        for window in sorted({m.window or 0 for m in scan.measures if m.value == part.value and m.op == "trend"}):
             previous = _inside(window, 1)
             columns.append(f"sum(s{part.position}) filter (where {previous}) as p{part.position}_{window}")
     return f"select row, product, is_core, as_of, {', '.join(columns)} from placed group by all"

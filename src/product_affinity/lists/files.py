@@ -38,7 +38,9 @@ def write_list_files(
         write_people_csv(frame, folder / f"{name}.csv")
     owners = worklist.groupby(worklist["owner_id"].map(owner_key, na_action=None), sort=True)
     _write_parts(folder / "owners", owners)
-    _write_parts(folder / "products", worklist.groupby(worklist["product_id"].map(file_key), sort=True))
+    by_value = worklist.sort_values(["value_usd", "account_id"], ascending=[False, True], kind="stable")
+    by_value["rank"] = by_value.groupby("product_id").cumcount() + 1
+    _write_parts(folder / "products", by_value.groupby(by_value["product_id"].map(file_key), sort=True))
     return {**provenance, "counts": balance(scores, worklist, watchlist), "owners": owners.ngroups}
 
 
@@ -79,4 +81,5 @@ def balance(scores: pd.DataFrame, worklist: pd.DataFrame, watchlist: pd.DataFram
 def _write_parts(folder: Path, parts: Iterable[tuple[Any, pd.DataFrame]]) -> None:
     folder.mkdir()
     for key, rows in parts:
+        write_parquet(rows, folder / f"{key}.parquet")
         write_people_csv(rows, folder / f"{key}.csv")

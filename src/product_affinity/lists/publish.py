@@ -46,10 +46,15 @@ def publish_lists(lists: Path, as_of: dt.date, write: Callable[[Path], Mapping[s
     said = write(draft)
     digest = _seal(draft, said)
     final = store / f"{as_of}.{digest[:12]}"
+    if final.exists() and verify_list(final):
+        # somebody worked inside the published folder: put it aside, and publish the list as it was computed
+        shutil.rmtree(store / f"{as_of}.touched", ignore_errors=True)
+        final.rename(store / f"{as_of}.touched")
     if final.exists():
         shutil.rmtree(draft)
     else:
         draft.rename(final)
+    _sync(store)
     faults = verify_list(final)
     if faults:
         raise RefusedError(f"list of {as_of} does not verify, nothing was published: {faults[0]}")

@@ -81,9 +81,7 @@ def per_account_at_k(
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     target, score, _ = checked_columns(y, p, None)
-    ranked = pd.DataFrame(
-        {"account": np.asarray(account), "product": np.asarray(product), "y": target, "p": score}
-    )
+    ranked = pd.DataFrame({"account": np.asarray(account), "product": np.asarray(product), "y": target, "p": score})
     ranked = ranked.sort_values(["account", "p", "product"], ascending=[True, False, True], ignore_index=True)
     groups = ranked.groupby("account", sort=True)["y"]
     rank = groups.cumcount().to_numpy() + 1

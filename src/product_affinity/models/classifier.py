@@ -217,9 +217,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         model, matrix, offset, codes = self._prepared(X, product)
         threads = effective_n_jobs(self.n_jobs)
         columns = {
-            name: expit(
-                model.candidate_log_odds(name, matrix, offset, codes, threads) + model.recency_of(codes)
-            )
+            name: expit(model.candidate_log_odds(name, matrix, offset, codes, threads) + model.recency_of(codes))
             for name in model.names
         }
         index = X.index if isinstance(X, pd.DataFrame) else None
@@ -261,9 +259,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         check_is_fitted(self)
         if not 0 < horizon_days <= self.horizon_days:
-            raise ValueError(
-                f"horizon_days: {horizon_days} is outside 1 … {self.horizon_days}, the classifier's own."
-            )
+            raise ValueError(f"horizon_days: {horizon_days} is outside 1 … {self.horizon_days}, the classifier's own.")
         model, matrix, offset, codes = self._prepared(X, product)
         labels = column_or_1d(y)
         check_consistent_length(matrix, labels)
@@ -289,9 +285,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def _target(self, frame: pd.DataFrame, y: Any) -> Vector:
         if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
-            )
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         labels = column_or_1d(y, warn=True)
         check_consistent_length(frame, labels)
         check_classification_targets(labels)
@@ -305,9 +299,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return target
 
     def _weights(self, frame: pd.DataFrame, target: Vector, sample_weight: Any) -> Vector:
-        weight: Vector = _check_sample_weight(
-            sample_weight, frame, dtype=np.float64, ensure_non_negative=True
-        )
+        weight: Vector = _check_sample_weight(sample_weight, frame, dtype=np.float64, ensure_non_negative=True)
         if sample_weight is not None and len(np.unique(target[weight > 0])) < 2:
             raise ValueError("sample_weight: rows of weight above 0 hold 1 class; two classes are needed.")
         return weight
@@ -367,9 +359,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             type(self).__name__,
         )
         if model.products and product is None:
-            raise ValueError(
-                "product: the classifier was fitted with products, so predicting needs them too."
-            )
+            raise ValueError("product: the classifier was fitted with products, so predicting needs them too.")
         codes = product_codes(product if model.products else None, model.products, len(frame))
         matrix = model.encoder.encode(_without(frame, model.offset))
         return model, matrix, _offset_values(frame, model.offset), codes

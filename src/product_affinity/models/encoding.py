@@ -159,9 +159,7 @@ def to_frame(X: Any, estimator_name: str) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         _check_frame(X, estimator_name)
         return X
-    array = check_array(
-        X, dtype=None, ensure_all_finite=False, estimator=estimator_name, input_name="X", order=None
-    )
+    array = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator_name, input_name="X", order=None)
     return pd.DataFrame(array)
 
 
@@ -202,9 +200,7 @@ def fit_encoder(frame: pd.DataFrame, categorical: str | Sequence[str | int]) -> 
     return FrameEncoder(columns=tuple(ordered), named=named)
 
 
-def align_columns(
-    frame: pd.DataFrame, names: Sequence[str] | None, count: int, estimator_name: str
-) -> pd.DataFrame:
+def align_columns(frame: pd.DataFrame, names: Sequence[str] | None, count: int, estimator_name: str) -> pd.DataFrame:
     """The frame with the columns of the fit, in the order of the fit.
 
     Parameters
@@ -285,8 +281,7 @@ def _check_frame(frame: pd.DataFrame, estimator_name: str) -> None:
     for size, what in ((frame.shape[0], "sample(s)"), (frame.shape[1], "feature(s)")):
         if size == 0:
             raise ValueError(
-                f"Found array with 0 {what} (shape={frame.shape}) while a minimum of 1 is required "
-                f"by {estimator_name}."
+                f"Found array with 0 {what} (shape={frame.shape}) while a minimum of 1 is required by {estimator_name}."
             )
     if any(np.issubdtype(dtype, np.complexfloating) for dtype in frame.dtypes if isinstance(dtype, np.dtype)):
         raise ValueError("Complex data not supported: X.")
@@ -316,9 +311,7 @@ def _numbers(values: pd.Series[Any], name: str) -> npt.NDArray[Any]:
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         wrong = next((value for value in values if not _is_number(value)), None)
-        raise ValueError(
-            f"column {name!r}: {wrong!r} is not a number, but the column held numbers at fit."
-        ) from None
+        raise ValueError(f"column {name!r}: {wrong!r} is not a number, but the column held numbers at fit.") from None
 
 
 def _is_number(value: object) -> bool:

@@ -59,11 +59,7 @@ def inner_folds(rows: Rows, gap_days: int, seed: int) -> list[InnerFold]:
             return []
     count = 5 if len(rows.target) <= SMALL_ROWS else 3
     rng = np.random.default_rng(seed)
-    part = (
-        _grouped(rows, rows.accounts, count, rng)
-        if rows.accounts is not None
-        else _stratified(rows, count, rng)
-    )
+    part = _grouped(rows, rows.accounts, count, rng) if rows.accounts is not None else _stratified(rows, count, rng)
     folds = [InnerFold(np.flatnonzero(part != at), np.flatnonzero(part == at)) for at in range(count)]
     return [fold for fold in folds if _is_useful(rows, fold)]
 

@@ -101,9 +101,7 @@ def fit_terms(
         if at not in levelled and (moments := _moments(rows[:, at].astype(np.float64), weight))
     }
     missing = [at for at in range(rows.shape[1]) if at not in levelled and _varies(np.isnan(rows[:, at]))]
-    levels = [
-        (at, int(code)) for at in level_columns for code in np.unique(rows[:, at]) if not np.isnan(code)
-    ]
+    levels = [(at, int(code)) for at in level_columns for code in np.unique(rows[:, at]) if not np.isnan(code)]
     for at in scaled:
         if at not in constrained:
             levels += [(at, code) for code in _codes(rows[:, at], weight)]

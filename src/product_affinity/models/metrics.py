@@ -49,9 +49,7 @@ def roc_auc(y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | N
     return float(_curve(y, p, sample_weight).auc()[0])
 
 
-def average_precision(
-    y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-) -> float:
+def average_precision(y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
     """Average precision: Σₜ precision(t) × (recall(t) − recall(t − 1)) over distinct scores t, 0–1.
 
     >>> average_precision([1, 0, 1], [0.9, 0.5, 0.1])
@@ -60,9 +58,7 @@ def average_precision(
     return float(_curve(y, p, sample_weight).average_precision()[0])
 
 
-def precision_at_k(
-    y: npt.ArrayLike, p: npt.ArrayLike, k: float, sample_weight: npt.ArrayLike | None = None
-) -> float:
+def precision_at_k(y: npt.ArrayLike, p: npt.ArrayLike, k: float, sample_weight: npt.ArrayLike | None = None) -> float:
     """Share of adopters among the first k rows: captured(k) ÷ k, 0–1; with fewer rows than k, among all.
 
     Raises
@@ -163,9 +159,7 @@ def log_loss_skill(
     return float(1 - loss / (weight @ log_losses(target, _checked_probability(base, "p_base"))))
 
 
-def calibration_in_the_large(
-    y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-) -> float:
+def calibration_in_the_large(y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
     """Observed ÷ expected adoptions: Σ y ÷ Σ p, ≥ 0; 1 is right, above 1 the model promised too little.
 
     >>> calibration_in_the_large([1, 0, 0, 1], [0.5, 0.5, 0.25, 0.25])
@@ -176,9 +170,7 @@ def calibration_in_the_large(
     return float(observed / expected) if expected > 0 else float("nan")
 
 
-def calibration_slope(
-    y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-) -> float:
+def calibration_slope(y: npt.ArrayLike, p: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
     """Slope b of the maximum-likelihood fit logit P(y = 1) = a + b·logit(p) (Cox 1958).
 
     1 is right, below 1 the propensities are too extreme, above 1 too timid; NaN where the classes do not

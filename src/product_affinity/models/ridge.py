@@ -197,9 +197,7 @@ class _RidgeFit:
         for code, at in self.rows.items():
             first = start[code].coefficients if start else None
             data = self.data
-            fits[code] = fit_logistic(
-                self.design[at], data.target[at], data.weight[at], data.offset[at], prior, first
-            )
+            fits[code] = fit_logistic(self.design[at], data.target[at], data.weight[at], data.offset[at], prior, first)
         return fits
 
     def deviation_penalties(self, beta: Vector) -> Vector:

@@ -91,9 +91,7 @@ def _checked_header(header: Mapping[str, str], column_count: int) -> list[str]:
     return ["tree", *(f"{key}={value}" for key, value in expected.items()), f"feature_infos={infos}"]
 
 
-def _check_keys(
-    fields: Mapping[str, str], required: Sequence[str], optional: Sequence[str], tree: int
-) -> None:
+def _check_keys(fields: Mapping[str, str], required: Sequence[str], optional: Sequence[str], tree: int) -> None:
     lacking = [key for key in required if key not in fields]
     unknown = [key for key in fields if key not in (*required, *optional)]
     if lacking or unknown:
@@ -144,9 +142,7 @@ def _check_arrays(fields: Mapping[str, str], leaves: int, tree: int) -> None:
         _numbers(fields, key, leaves, tree)
 
 
-def _check_nodes(
-    fields: Mapping[str, str], leaves: int, categories: int, column_count: int, tree: int
-) -> None:
+def _check_nodes(fields: Mapping[str, str], leaves: int, categories: int, column_count: int, tree: int) -> None:
     inner = leaves - 1
     features = _integers(fields, "split_feature", inner, tree)
     if not all(0 <= feature < column_count for feature in features):
@@ -171,9 +167,7 @@ def _check_children(fields: Mapping[str, str], leaves: int, tree: int) -> None:
             raise ValueError(f"booster text, tree {tree}: node {node} points back to a parent.")
 
 
-def _check_categories(
-    fields: Mapping[str, str], decisions: Sequence[int], categories: int, tree: int
-) -> None:
+def _check_categories(fields: Mapping[str, str], decisions: Sequence[int], categories: int, tree: int) -> None:
     uses = [at for at, decision in enumerate(decisions) if decision & 1]
     if len(uses) != categories:
         raise ValueError(f"booster text, tree {tree}: {categories} category splits, {len(uses)} used.")
@@ -190,9 +184,7 @@ def _check_categories(
         raise ValueError(f"booster text, tree {tree}: thresholds of category splits are out of range.")
 
 
-def _tokens(
-    fields: Mapping[str, str], key: str, count: int, tree: int, pattern: re.Pattern[str]
-) -> list[str]:
+def _tokens(fields: Mapping[str, str], key: str, count: int, tree: int, pattern: re.Pattern[str]) -> list[str]:
     tokens = fields.get(key, "").split(" ")
     if len(tokens) != count:
         raise ValueError(f"booster text, tree {tree}: {key} has {len(tokens)} values, not {count}.")

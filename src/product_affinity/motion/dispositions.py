@@ -25,11 +25,12 @@ def decide(
 
     Parameters
     ----------
-    pairs : account_id, product_id, status (white_space or in_pipeline), value_usd, owner_key, do_not_contact and
-        the feature columns the gates name.
+    pairs : account_id, product_id, status (white_space or in_pipeline), value_usd, owner_key, do_not_contact,
+        open_deals (what the account's open opportunities are about, null without any) and the feature columns
+        the gates name.
     gates : the playbook's gates in their order.
     tables : source tables the company has. A gate on an absent table, or on a column without a single value,
-        cautions instead of blocking: nobody could ever pass it.
+        cautions where the answer is unknown: nobody could ever pass it.
     plays_per_owner : slots an owner has; open opportunities use them first.
 
     Returns
@@ -38,7 +39,7 @@ def decide(
         `pairs` with disposition (one of `DISPOSITIONS`), first_gate, evidence, unblocked_by (null unless on the
         watchlist) and confirm_first (what could not be checked, else null).
     """
-    decided = _hold_back(pairs, gates, tables)
+    decided = _apply_gates(pairs, gates, tables)
     open_rows = decided["disposition"].isna()
     decided.loc[open_rows & ~(decided["value_usd"] > 0), "disposition"] = "below_value"
 
@@ -49,8 +50,8 @@ def decide(
     decided.loc[contenders.index[~is_best], "disposition"] = "other_play"
 
     best = contenders[is_best]
-    in_flight = decided[decided["disposition"].eq("in_flight")].drop_duplicates("account_id")
-    used = in_flight["owner_key"].value_counts()
+    busy = decided[decided["open_deals"].notna() & decided["first_gate"].ne(DO_NOT_CONTACT)]
+    used = busy.drop_duplicates("account_id")["owner_key"].value_counts()
     owners = pd.Index(decided["owner_key"].unique())
     slots = (plays_per_owner - used.reindex(owners).fillna(0)).clip(lower=0)
     is_listed = fill_capacity(best, slots=slots)
@@ -59,7 +60,7 @@ def decide(
     return decided
 
 
-def _hold_back(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[str]) -> pd.DataFrame:
+def _apply_gates(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[str]) -> pd.DataFrame:
     """Apply what blocks a whole account; the first blocking reason stays with the row."""
     nothing = pd.Series(None, index=pairs.index, dtype="str")
     held = pairs.assign(**dict.fromkeys((*_HELD_TEXTS, "confirm_first"), nothing))
@@ -73,21 +74,20 @@ def _hold_back(pairs: pd.DataFrame, gates: Sequence[Gate], tables: Collection[st
     )
     in_pipeline = held["status"].eq("in_pipeline")
     held.loc[held["disposition"].isna() & in_pipeline, "disposition"] = "in_flight"
-    busy = held.loc[in_pipeline].groupby("account_id")["product_id"].agg(lambda ids: ", ".join(sorted(ids)))
-    open_on = held["account_id"].map(busy).astype("str")
     _block(
         held,
-        open_on.notna().to_numpy(),
+        held["open_deals"].notna().to_numpy(),
         IN_FLIGHT,
-        lambda rows: "open opportunity on " + open_on[rows],
+        lambda rows: "open opportunity: " + held.loc[rows, "open_deals"],
         "the opportunity closes, won or lost",
     )
     for gate in gates:
         answers = answer_gate(gate, held)
+        _block(held, answers.fails, gate.code, _words(gate, answers), gate.unblocked_by)
         if gate.table in tables and all(held[condition.column].notna().any() for condition in gate.blocks_when):
-            _block(held, answers.fails | answers.unknown, gate.code, _words(gate, answers), gate.unblocked_by)
+            _block(held, answers.unknown, gate.code, _words(gate, answers), gate.unblocked_by)
         else:
-            open_rows = held["disposition"].isna() & (answers.fails | answers.unknown)
+            open_rows = held["disposition"].isna() & answers.unknown
             so_far = (held["confirm_first"] + "; ").fillna("")
             held.loc[open_rows, "confirm_first"] = so_far[open_rows] + gate.title
     return held

@@ -16,17 +16,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 import product_affinity
+from product_affinity.contracts.casts import unusable_format
 from product_affinity.contracts.checking import TableCheck
 from product_affinity.contracts.facts import open_engine
 from product_affinity.contracts.report import TableReport, Violation
 from product_affinity.contracts.timeliness import nothing_known, read_timeliness
-from product_affinity.errors import ContractError, FreshnessError
+from product_affinity.errors import ContractError, FreshnessError, UsageError
 from product_affinity.project import Project
 from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES
 from product_affinity.sources import RawTables, SourceTable, map_tables, open_sources
 from product_affinity.sources.mapping import unused_tables
+from product_affinity.sources.opening import file_fingerprint
 
 CODE = ("schema", "sources", "contracts")
 
@@ -75,13 +79,17 @@ class CheckReport:
 
         Raises
         ------
-        ContractError : with all faults of all tables at once, and the violations behind them.
+        ContractError : with all faults of all tables at once, and the violations of those tables.
         FreshnessError : a table ends too long before the as-of date.
         """
         if self.faults:
-            raise ContractError("\n".join([*self.faults, *map(str, self.violations)]))
+            behind = [str(found) for found in self.violations if self._is_at_fault(found.table)]
+            raise ContractError("\n".join([*self.faults, *behind]))
         if self.stale:
             raise FreshnessError("\n".join(self.stale))
+
+    def _is_at_fault(self, table: str) -> bool:
+        return any(fault.startswith(f"{table}: ") for fault in self.faults)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -102,15 +110,15 @@ def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckRe
 
     Raises
     ------
-    UsageError : the settings name something that does not exist.
+    UsageError : the settings name something that does not exist, or ``var`` cannot be written.
     ContractError : a required table is missing, or a file or query cannot be read.
     """
-    project.var.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(prefix=".check-", dir=project.var))
+    workspace = _make_workspace(project.var)
     connection = open_engine(threads)
     try:
         raw = open_sources(connection, _source_path(project), workspace)
         found = map_tables(raw, project.settings.sources.tables)
+        _check_formats(connection, project.settings.sources.tables)
         prints = {name: _fingerprint(project, raw, found, name) for name in found}
         report = _last_report(project, as_of, _digest(prints))
         if report is None:
@@ -151,6 +159,32 @@ def look_from(project: Project, report: CheckReport, as_of: dt.date) -> CheckRep
         faults=(unknown,) if unknown else (),
         stale=tuple(line for line in stale if line),
     )
+
+
+def _make_workspace(var: Path) -> Path:
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".check-", dir=var))
+    except OSError as error:
+        blocked = not var.is_dir() and (var.exists() or var.is_symlink())
+        reason, remedy = (
+            ("it is no folder", "Remove it")
+            if blocked
+            else (error.strerror or type(error).__name__, "Make it writable for this user")
+        )
+        raise UsageError(f"{var}: cannot be written: {reason}. {remedy}; all results go there.") from None
+
+
+def _check_formats(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, TableSettings]) -> None:
+    faults = [
+        f'affinity.toml: sources.tables.{name}.date_format: "{pattern}" reads no date: {why}. '
+        'Write it like "%d.%m.%Y" or "%Y-%m-%d %H:%M".'
+        for name, settings in tables.items()
+        for pattern in settings.date_format
+        if (why := unusable_format(connection, pattern))
+    ]
+    if faults:
+        raise UsageError("\n".join(faults))
 
 
 def _source_path(project: Project) -> Path:
@@ -234,15 +268,13 @@ def _digest(content: Any) -> str:
 
 
 def _last_report(project: Project, as_of: dt.date, fingerprint: str) -> CheckReport | None:
-    """Return the report of the facts in place if they have this fingerprint."""
+    """Return the report of the facts in place if they have this fingerprint and are as they were written."""
     folder = project.var / "facts"
     try:
         content = json.loads((folder / "check.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if content.get("fingerprint") != fingerprint:
-        return None
-    if any(not (folder / f"{table['name']}.parquet").exists() for table in content["tables"]):
+        if content["fingerprint"] != fingerprint or content["files"] != _fingerprints(folder):
+            return None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     tables = tuple(_read_table(table) for table in content["tables"])
     lists = {name: tuple(content[name]) for name in ("absent", "notes", "faults", "stale")}
@@ -254,9 +286,14 @@ def _read_table(content: Mapping[str, Any]) -> TableReport:
     return TableReport(**{**content, "violations": violations, "notes": tuple(content["notes"])})
 
 
+def _fingerprints(folder: Path) -> dict[str, str]:
+    return {path.name: file_fingerprint(path) for path in sorted(folder.glob("*.parquet"))}
+
+
 def _swap_in(project: Project, workspace: Path, report: CheckReport) -> None:
     """Replace the quarantine, and unless the sources are broken the facts, each as a whole."""
-    text = json.dumps(report.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
+    content = {**report.to_json(), "files": _fingerprints(workspace / "facts")}
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
     (workspace / "facts" / "check.json").write_text(f"{text}\n", encoding="utf-8")
     folders: Iterable[str] = ("quarantine",) if report.faults else ("quarantine", "facts")
     for name in folders:

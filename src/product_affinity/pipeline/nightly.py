@@ -122,6 +122,11 @@ def _closing_words(folder: Path, scored: _Scored, worklist: pd.DataFrame, watchl
             f"  first {row.account_name} → {row.product_name}: one in {row.one_in} in the horizon, "
             f"worth {row.value_usd:,.0f} {scored.prepared.project.settings.project.currency}; {row.reason_1}"
         )
+    if worklist["owner_id"].isna().any():
+        lines.append(
+            f"  note  {int(worklist['owner_id'].isna().sum()):,} rows have no owner: they share one file and one "
+            "capacity ([capacity] plays_per_owner); map owner_id of accounts"
+        )
     if len(unpriced):
         lines.append(
             f"  note  {len(unpriced):,} pairs have no known price and cannot be listed: give list_arr_usd of "

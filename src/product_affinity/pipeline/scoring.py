@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from product_affinity.errors import BundleError
@@ -30,6 +31,12 @@ def check_families(bundle: Bundle, project: Project) -> None:
     now = {family.family: family.fingerprint for family in project.families}
     trained = dict(bundle.manifest.families)
     changed = sorted(name for name in now.keys() | trained.keys() if now.get(name) != trained.get(name))
+    horizon = project.settings.time.horizon_days
+    if horizon not in bundle.classifiers:
+        raise BundleError(
+            f"affinity.toml: time.horizon_days = {horizon}: champion {bundle.version} was trained for "
+            f"{', '.join(map(str, bundle.manifest.horizons_days))} days. Run `affinity train` and `affinity promote`."
+        )
     if changed:
         raise BundleError(
             f"features/{changed[0]}.yml: not as it was when champion {bundle.version} was trained. "
@@ -76,7 +83,8 @@ def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bu
     scores = scores.merge(decided[[*keys, *scored]], on=keys, how="left", validate="1:1")
     scores["as_of"] = pd.Timestamp(prepared.as_of).date()
     scores["winback"] = scores["is_winback"].astype("boolean").fillna(False).astype(bool)
-    scores["launch_estimate"] = scores["product_id"].isin(bundle.manifest.launch_estimates)
+    learnt = set(bundle.manifest.product_ids) - set(bundle.manifest.launch_estimates)
+    scores["launch_estimate"] = ~scores["product_id"].isin(learnt)
     scores["model_version"] = bundle.version
     ordered = scores.sort_values(
         ["product_id", "propensity", "account_id"], ascending=[True, False, True], kind="stable"
@@ -105,7 +113,10 @@ def explain_listed(decided: pd.DataFrame, table: PairTable, bundle: Bundle, proj
         account_name=listed["name"],
         product_name=listed["product_id"].map(names),
         owned_products=listed["account_id"].map(owned_names),
-        base_rate=listed["product_id"].map(bundle.manifest.base_rates),
+        # a product that came after training is compared with the average one
+        base_rate=listed["product_id"]
+        .map(bundle.manifest.base_rates)
+        .fillna(np.mean(list(bundle.manifest.base_rates.values()))),
     )
 
 

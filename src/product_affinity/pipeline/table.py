@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from product_affinity.errors import ContractError
 from product_affinity.features import assemble, build_features
 from product_affinity.labels import label_adoption
 from product_affinity.models.assembly import RECENT_HORIZON_DAYS
@@ -36,7 +37,7 @@ class PairTable:
     columns: tuple[FeatureColumn, ...]
 
 
-ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "name", "tenure_days")
+ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "name", "tenure_days", "open_deals")
 
 
 def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Progress) -> PairTable:
@@ -49,7 +50,7 @@ def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Prog
     rows = scored.merge(
         spine[["account_id", "as_of", *ATTRIBUTES]], on=["account_id", "as_of"], how="left", validate="m:1"
     )
-    rows["expected_arr_usd"] = expected_arr(facts, project.catalog, rows)
+    rows["expected_arr_usd"] = expected_arr(facts, project.catalog, rows, spine)
     tables = build_features(
         facts,
         project.catalog,
@@ -64,7 +65,7 @@ def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Prog
 def build_training_table(prepared: Prepared, *, progress: Progress) -> PairTable:
     """Build the table at every training date; `adopted` is missing where the horizon is still open."""
     time = prepared.project.settings.time
-    table = build_table(prepared, training_as_ofs(time, _first_day(prepared), prepared.as_of), progress=progress)
+    table = build_table(prepared, _training_dates(prepared), progress=progress)
     for days in dict.fromkeys((time.horizon_days, *time.more_horizons_days, RECENT_HORIZON_DAYS)):
         table.rows[label_column(days)] = label_adoption(
             prepared.facts,
@@ -86,8 +87,21 @@ def label_column(horizon_days: int) -> str:
     return f"adopted_{horizon_days}d"
 
 
-def _first_day(prepared: Prepared) -> dt.date:
-    """First day of the history: of the usage feed where there is one, since subscriptions reach back further."""
-    table, day = ("usage", "date") if prepared.facts.has("usage") else ("subscriptions", "start_on")
+def _training_dates(prepared: Prepared) -> tuple[dt.date, ...]:
+    """Dates since the usage feed began, or since the first subscription where that leaves none."""
+    time = prepared.project.settings.time
+    starts = [
+        _first_day(prepared, table, day)
+        for table, day in (("usage", "date"), ("subscriptions", "start_on"))
+        if prepared.facts.has(table)
+    ]
+    try:
+        return training_as_ofs(time, starts[0], prepared.as_of)
+    except ContractError:
+        # a feed that is younger than the warm-up must not stop a project that trains without it
+        return training_as_ofs(time, starts[-1], prepared.as_of)
+
+
+def _first_day(prepared: Prepared, table: str, day: str) -> dt.date:
     found = prepared.facts.connection.execute(f"select min({day}) as first_day from facts.{table}").df()["first_day"]
     return prepared.as_of if found.isna().all() else found[0].date()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from product_affinity.errors import ContractError
 from product_affinity.models.assembly import build_classifier, model_frame, recalibrate_recent
+from product_affinity.pipeline.backtest import backtest_metrics
 from product_affinity.pipeline.card import model_card
 from product_affinity.pipeline.check import CheckReport
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
@@ -45,7 +45,7 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
     horizons = sorted({time.horizon_days, *time.more_horizons_days})
     classifiers = {days: fit_horizon(project, table, days, as_of, jobs=jobs, progress=progress) for days in horizons}
     manifest = describe_training(prepared, table, classifiers)
-    metrics = backtest_metrics(project, as_of)
+    metrics = backtest_metrics(prepared)
     bundle = write_challenger(
         project.var,
         classifiers=classifiers,
@@ -198,16 +198,13 @@ def describe_training(
 def average_contributions(table: PairTable, classifier: PropensityClassifier) -> dict[str, dict[str, float]]:
     """Return each product's mean contribution of each column over rows of the last date, the reasons' reference."""
     last = table.rows[table.rows["as_of"].eq(table.rows["as_of"].max())]
-    sample = last.groupby("product_id", sort=True).head(EXPLAINED_ROWS_A_PRODUCT)
+    count = last.groupby("product_id")["product_id"].transform("size")
+    # evenly spaced over the accounts: the first ones would be the oldest customers
+    every = np.ceil(count / EXPLAINED_ROWS_A_PRODUCT)
+    sample = last[last.groupby("product_id").cumcount() % every == 0]
     shares = classifier.contributions(model_frame(sample, table.columns), product=sample["product_id"])
     means = shares.drop(columns="baseline").groupby(sample["product_id"].to_numpy()).mean()
     return {str(product): {str(k): float(v) for k, v in row.items()} for product, row in means.iterrows()}
-
-
-def backtest_metrics(project: Project, as_of: dt.date) -> dict[str, Any]:
-    """Return the figures of the backtest of the same as-of date, empty where none was run."""
-    path = project.var / "backtest" / str(as_of) / "metrics.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def promote_project(project: Project, as_of: dt.date) -> str:

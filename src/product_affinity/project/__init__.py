@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from product_affinity.project.catalog import Catalog
@@ -24,22 +25,34 @@ class Project:
     root : the folder that holds `affinity.toml`.
     settings : `affinity.toml`.
     catalog : `models/catalog.yml`.
-    families : signal families of `features/`, in file-name order.
-    model_spec : `models/defaults.yml`.
-    gates : `playbook/gates.yml`, in the order of precedence.
     """
 
     root: Path
     settings: Settings
     catalog: Catalog
-    families: tuple[FeatureFamily, ...]
-    model_spec: ModelSpec
-    gates: tuple[Gate, ...]
 
     @property
     def var(self) -> Path:
         """Folder of everything generated."""
         return self.root / "var"
+
+    @cached_property
+    def families(self) -> tuple[FeatureFamily, ...]:
+        """Signal families of `features/`, in file-name order."""
+        return load_families(self.root / "features")
+
+    @cached_property
+    def model_spec(self) -> ModelSpec:
+        """`models/defaults.yml`."""
+        offsets = [c.name for c in feature_columns(self.families) if c.role == "offset"]
+        return load_model_spec(self.root / "models", self.catalog.product_ids, offsets)
+
+    @cached_property
+    def gates(self) -> tuple[Gate, ...]:
+        """`playbook/gates.yml`, in the order of precedence."""
+        columns = feature_columns(self.families)
+        names = [c.name for c in columns if c.grain == "account" and c.kind == "number"]
+        return load_gates(self.root / "playbook", names)
 
     @property
     def source_path(self) -> Path:
@@ -48,7 +61,7 @@ class Project:
 
 
 def load_project(root: Path) -> Project:
-    """Read a project folder, all of it: a typo anywhere is told before anything is computed.
+    """Read a project folder.
 
     Raises
     ------
@@ -57,8 +70,12 @@ def load_project(root: Path) -> Project:
     root = root.resolve()
     settings = validate(Settings, read_toml(root / "affinity.toml"), "affinity.toml")
     catalog = validate(Catalog, read_yaml(root / "models" / "catalog.yml"), "models/catalog.yml")
-    families = load_families(root / "features")
-    columns = feature_columns(families)
-    model_spec = load_model_spec(root / "models", catalog.product_ids, [c.name for c in columns if c.role == "offset"])
-    gates = load_gates(root / "playbook", [c.name for c in columns if c.grain == "account" and c.kind == "number"])
-    return Project(root, settings, catalog, families, model_spec, gates)
+    project = Project(root, settings, catalog)
+    # A check needs no features and training no playbook; but what is there is read now, so that a typo is
+    # told before anything is computed.
+    if (root / "features").is_dir():
+        for file, read in (("models/defaults.yml", "model_spec"), ("playbook/gates.yml", "gates")):
+            if (root / file).exists():
+                getattr(project, read)
+        _ = project.families
+    return project

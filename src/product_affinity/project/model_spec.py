@@ -65,9 +65,11 @@ class ModelSpec(StrictModel):
     products: dict[str, ProductSpec] = {}
 
     def label_of(self, product_id: str) -> LabelSpec:
-        """Return the product's own label rules, or the shared ones."""
+        """Return the shared label rules with what the product says of its own."""
         override = self.products.get(product_id)
-        return (override.label if override else None) or self.label
+        if override is None or override.label is None:
+            return self.label
+        return self.label.model_copy(update=override.label.model_dump(exclude_unset=True))
 
 
 def load_model_spec(folder: Path, product_ids: tuple[str, ...], offsets: list[str]) -> ModelSpec:

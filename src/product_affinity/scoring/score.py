@@ -39,12 +39,14 @@ def score_pairs(
         classifier), index of `features`.
     """
     columns = {
-        days: classifier.predict_proba(features, product=product)[:, 1] for days, classifier in classifiers.items()
+        days: classifier.predict_proba(features, product=product)[:, 1] if len(features) else np.empty(0)
+        for days, classifier in classifiers.items()
     }
-    scores = pd.DataFrame({"propensity": columns[horizon_days]}, index=features.index)
-    for days in PUBLISHED_HORIZONS:
+    scores = pd.DataFrame(index=features.index)
+    for days in dict.fromkeys((*PUBLISHED_HORIZONS, horizon_days)):
         scores[f"propensity_{days}d"] = columns.get(days, np.full(len(features), np.nan))
     if 90 in columns:
         scores["propensity_30d"] = scores[["propensity_30d", "propensity_90d"]].min(axis=1, skipna=False)
         scores["propensity_180d"] = scores[["propensity_180d", "propensity_90d"]].max(axis=1, skipna=False)
-    return scores
+    scores.insert(0, "propensity", scores[f"propensity_{horizon_days}d"])
+    return scores[["propensity", *(f"propensity_{days}d" for days in PUBLISHED_HORIZONS)]]

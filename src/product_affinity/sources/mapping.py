@@ -13,7 +13,7 @@ from product_affinity.errors import ContractError, UsageError, closest, did_you_
 from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES, Table
 from product_affinity.sources.csv_files import engine_message, quote_name
-from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv
+from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv, number_rows
 
 # Where a table takes extra columns, only a near miss of one of our names is a typo.
 TYPO_SIMILARITY = 0.8
@@ -97,10 +97,15 @@ def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str
             hint = did_you_mean(wanted.name, raw.tables) if raw.tables else ""
             faults.append(f"affinity.toml: sources.tables.{name}.name: no table {wanted.name} in {raw.place}{hint}")
         return None
+    if table.fault is not None:
+        raise ContractError(f"{table.fault}. Mend or drop it, or name another source for {name}.")
     if "_row" in map(str.lower, table.types):
         raise ContractError(f"{table.origin}: column name _row is reserved for row numbers; rename it")
     if table.numbered is None:
-        relation = _load_sorted(raw.connection, name, f"select * from {table.relation}")
+        try:
+            relation, _ = _load_sorted(raw.connection, name, f"select * from {table.relation}")
+        except duckdb.Error as error:
+            raise ContractError(f"{table.origin}: {engine_message(error)}") from None
         return SourceTable(name, table.origin, relation, {}, table.types, False, (raw_name,))
     if table.origin.lower().endswith(CSV):
         load_csv(raw.connection, table)
@@ -110,27 +115,27 @@ def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str
 def _from_query(raw: RawTables, name: str, query: str) -> SourceTable:
     """Run a query of the settings; its result is sorted by all columns so that row order cannot matter."""
     place = f"affinity.toml: sources.tables.{name}.query"
+    words = set(re.findall(r"\w+", query.lower()))
+    inputs = tuple(other for other in raw.tables if set(re.findall(r"\w+", other.lower())) <= words)
     try:
         statements = raw.connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UsageError(f"{place}: must be one select statement")
-        relation = _load_sorted(raw.connection, name, f"select * from (\n{query.strip().rstrip(';')}\n)")
-        described = raw.connection.execute(f"describe select * from {relation}").fetchall()
+        relation, types = _load_sorted(raw.connection, name, f"select * from (\n{query.strip().rstrip(';')}\n)")
     except duckdb.Error as error:
-        raise ContractError(f"{place}: {engine_message(error)}") from None
-    types = {str(row[0]): str(row[1]) for row in described}
-    del types["_row"]
-    if "_row_1" in types:
+        faults = [fault for other in inputs if (fault := raw.tables[other].fault)]
+        raise ContractError(f"{place}: {'; '.join(faults) or engine_message(error)}") from None
+    if "_row" in map(str.lower, types):
         raise UsageError(f"{place}: column name _row is reserved for row numbers; rename it")
-    words = set(re.findall(r"\w+", query.lower()))
-    inputs = tuple(other for other in raw.tables if set(re.findall(r"\w+", other.lower())) <= words)
     return SourceTable(name, f"query of {name}", relation, {}, types, False, inputs)
 
 
-def _load_sorted(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> str:
-    loaded = f"temp.{quote_name(f'rows of {name}')}"
-    connection.execute(f"create temp table {quote_name(f'rows of {name}')} as {select} order by all")
-    return f"(select rowid + 1 as _row, * from {loaded})"
+def _load_sorted(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> tuple[str, dict[str, str]]:
+    """Load rows sorted by all columns; return their numbered relation and their columns' types."""
+    loaded = quote_name(f"rows of {name}")
+    connection.execute(f"create temp table {loaded} as {select} order by all")
+    types = {str(row[0]): str(row[1]) for row in connection.execute(f"describe temp.{loaded}").fetchall()}
+    return number_rows(f"temp.{loaded}", types), types
 
 
 def _map_columns(table: Table, source: SourceTable, mapping: Mapping[str, str], faults: list[str]) -> dict[str, str]:

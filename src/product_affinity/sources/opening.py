@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,7 @@ class RawTable:
     numbered : SQL relation with the 1-based row number as `_row` before its columns; None where rows have no
         order of their own (views of a database).
     fingerprint : SHA-256 of the bytes the table comes from.
+    fault : why the table cannot be read, which matters only to who uses it; None where it can.
     """
 
     name: str
@@ -36,6 +39,7 @@ class RawTable:
     relation: str
     numbered: str | None
     fingerprint: str
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +68,36 @@ def open_sources(connection: duckdb.DuckDBPyConnection, path: Path, workspace: P
     UsageError : the path is missing or of a kind we cannot read.
     ContractError : two files give one table, or a file is not readable.
     """
-    if "://" in str(path) or ":/" in str(path):
-        raise UsageError(f"affinity.toml: sources.path: {path} is an address; only folders and .duckdb files are read")
+    shown = without_credentials(str(path))
+    if ":/" in str(path):
+        raise UsageError(f"affinity.toml: sources.path: {shown} is an address; only folders and .duckdb files are read")
     if not path.exists():
-        raise UsageError(f"affinity.toml: sources.path: {path} not found. Point it at a folder or a .duckdb file.")
+        raise UsageError(f"affinity.toml: sources.path: {shown} not found. Point it at a folder or a .duckdb file.")
     connection.execute("create schema raw")
     connection.execute(f"set temp_directory = {quote_text(str(workspace / 'spill'))}")
     if path.is_dir():
+        _lock(connection, (path, workspace))
         found = _open_folder(connection, path)
     elif path.suffix.lower() in DATABASES:
+        _attach(connection, path)
+        # A view of the database must not reach further than a query of the settings.
+        _lock(connection, (path.parent, workspace))
         found = _open_database(connection, path)
     else:
-        raise UsageError(f"affinity.toml: sources.path: {path} is no folder and no .duckdb file")
-    _lock(connection, (path if path.is_dir() else path.parent, workspace))
+        raise UsageError(f"affinity.toml: sources.path: {shown} is no folder and no .duckdb file")
     return RawTables(connection, path.name, {table.name: table for table in found})
+
+
+def without_credentials(address: str) -> str:
+    """Mask whoever may log in where: an address goes into messages, logs and tickets.
+
+    >>> without_credentials("postgresql://u:secret@h/db?password=secret&x=1")
+    'postgresql:***@h/db?password=***&x=1'
+    >>> without_credentials("data/2025")
+    'data/2025'
+    """
+    masked = re.sub(r"(?<=:)[^:].*@", "***@", address)
+    return re.sub(r"(?i)((?:password|passwd|pwd|token|secret|key)\s*=\s*)[^\s&;]+", r"\1***", masked)
 
 
 def file_fingerprint(path: Path) -> str:
@@ -107,23 +127,35 @@ def _open_folder(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Ra
 
 
 def _open_file(connection: duckdb.DuckDBPyConnection, path: Path) -> RawTable:
-    if path.suffix.lower() == CSV:
-        relation, numbered = csv_relation(path), _number_by_loading(connection, path.stem)
-    else:
-        quoted = quote_text(str(path))
-        relation = f"read_parquet({quoted})"
-        rows = f"read_parquet({quoted}, file_row_number = true)"
-        numbered = f"(select file_row_number + 1 as _row, * exclude (file_row_number) from {rows})"
+    quoted = quote_text(str(path))
+    relation = csv_relation(path) if path.suffix.lower() == CSV else f"read_parquet({quoted})"
     try:
         types = _show(connection, path.stem, relation)
     except duckdb.Error as error:
         raise ContractError(f"{path.name}: {engine_message(error)}") from None
+    if path.suffix.lower() == CSV:
+        # `load_csv` fills this table when it is needed.
+        numbered = number_rows(f"temp.{quote_name(f'csv {path.stem}')}", types)
+    elif "file_row_number" in map(str.lower, types):
+        numbered = f"(select row_number() over () as _row, * from {relation})"
+    else:
+        rows = f"read_parquet({quoted}, file_row_number = true)"
+        numbered = f"(select file_row_number + 1 as _row, * exclude (file_row_number) from {rows})"
     return RawTable(path.stem, path.name, types, relation, numbered, file_fingerprint(path))
 
 
-def _number_by_loading(connection: duckdb.DuckDBPyConnection, name: str) -> str:
-    """SQL relation that numbers the rows of a CSV file; `load_csv` fills it when it is needed."""
-    return f"(select rowid + 1 as _row, * from temp.{quote_name(f'csv {name}')})"
+def number_rows(table: str, columns: Iterable[str]) -> str:
+    """SQL relation of a stored table's columns behind the 1-based row number `_row`.
+
+    A column called rowid hides the engine's own; then rows are counted as they are stored, which is slower.
+
+    >>> number_rows("temp.t", ["a"])
+    '(select rowid + 1 as _row, * from temp.t)'
+    >>> number_rows("temp.t", ["RowId"])
+    '(select row_number() over () as _row, * from temp.t)'
+    """
+    number = "row_number() over ()" if "rowid" in map(str.lower, columns) else "rowid + 1"
+    return f"(select {number} as _row, * from {table})"
 
 
 def load_csv(connection: duckdb.DuckDBPyConnection, table: RawTable) -> None:
@@ -147,11 +179,14 @@ def _show(connection: duckdb.DuckDBPyConnection, name: str, relation: str) -> di
     return {str(row[0]): str(row[1]) for row in described}
 
 
-def _open_database(connection: duckdb.DuckDBPyConnection, path: Path) -> list[RawTable]:
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         connection.execute(f"attach {quote_text(str(path))} as source (read_only)")
     except duckdb.Error as error:
         raise ContractError(f"{path.name}: {engine_message(error)}") from None
+
+
+def _open_database(connection: duckdb.DuckDBPyConnection, path: Path) -> list[RawTable]:
     rows = connection.execute(
         "select table_schema, table_name, table_type from information_schema.tables "
         "where table_catalog = 'source' order by table_schema <> 'main', table_schema, table_name"
@@ -161,7 +196,11 @@ def _open_database(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Ra
     for schema, name, kind in rows:
         relation = f"source.{quote_name(schema)}.{quote_name(name)}"
         shown = name if schema == "main" else f"{schema}.{name}"
-        types = _show(connection, shown, relation)
-        numbered = f"(select rowid + 1 as _row, * from {relation})" if kind == "BASE TABLE" else None
-        tables.append(RawTable(shown, f"{path.name}: {shown}", types, relation, numbered, fingerprint))
+        origin, types, fault = f"{path.name}: {shown}", dict[str, str](), None
+        try:
+            types = _show(connection, shown, relation)
+        except duckdb.Error as error:
+            fault = f"{origin}: {engine_message(error)}"
+        numbered = number_rows(relation, types) if kind == "BASE TABLE" else None
+        tables.append(RawTable(shown, origin, types, relation, numbered, fingerprint, fault))
     return tables

@@ -41,7 +41,8 @@ def build_spine(facts: Facts, segments: SegmentSettings, as_ofs: Sequence[dt.dat
     DataFrame
         account_id, as_of, name, segment (smb, mid_market, enterprise), tier (1 to 3), industry, region, country,
         employees, owner_id, owner_name, do_not_contact, arr_usd (of what runs), tenure_days (since the first
-        paid start); null where unknown; sorted by as_of, account_id.
+        paid start), open_deals (products, or kinds, of open opportunities);
+        null where unknown; sorted by as_of, account_id.
     """
     register_dates(facts, as_ofs)
     frame = facts.connection.execute(
@@ -60,6 +61,15 @@ def build_spine(facts: Facts, segments: SegmentSettings, as_ofs: Sequence[dt.dat
             from paid
             group by account_id, as_of
             having bool_or(runs)
+        ),
+        deals as (
+            select
+                deal.account_id, dates.as_of,
+                array_to_string(list_sort(list(distinct coalesce(deal.product_id, deal.kind))), ', ') as open_deals
+            from facts.opportunities as deal
+            join as_of_dates as dates on {usable("deal", "dates.as_of")}
+            where ({as_known("opportunities", "closed_on", "deal", "dates.as_of")}) is null
+            group by all
         )
         select
             active.account_id, active.as_of, account.name,
@@ -77,9 +87,11 @@ def build_spine(facts: Facts, segments: SegmentSettings, as_ofs: Sequence[dt.dat
             end as tier,
             account.industry, account.region, account.country, account.employees,
             account.owner_id, account.owner_name, account.do_not_contact, active.arr_usd,
-            active.tenure_days
+            active.tenure_days, deals.open_deals
         from active
-        join facts.accounts as account
+        left join deals using (account_id, as_of)
+        -- a customer whose attributes were not known yet is a customer all the same
+        left join facts.accounts as account
             on account.account_id = active.account_id and {usable("account", "active.as_of")}
         order by active.as_of, active.account_id
         """

@@ -13,7 +13,7 @@ PRIOR_STRENGTH = 20.0
 CAP_QUANTILE = 0.9
 
 
-def expected_arr(facts: Facts, catalog: Catalog, pairs: pd.DataFrame) -> pd.Series:
+def expected_arr(facts: Facts, catalog: Catalog, pairs: pd.DataFrame, spine: pd.DataFrame) -> pd.Series:
     """Return the expected ARR of each pair, from prices known at its as-of date.
 
     Prices of earlier paid starts of the product, capped at their 90th percentile so that one outlier moves no
@@ -25,13 +25,14 @@ def expected_arr(facts: Facts, catalog: Catalog, pairs: pd.DataFrame) -> pd.Seri
     facts : checked source tables.
     catalog : products with their list prices.
     pairs : account_id, product_id, as_of, segment.
+    spine : account_id, as_of, segment of every active customer, those without white space included.
 
     Returns
     -------
     Series of float
         Dollars a year ≥ 0, missing where neither a price nor a list price is known; index of `pairs`.
     """
-    priced = _prices(facts, pairs)
+    priced = _prices(facts, spine)
     list_price = pd.Series({p.product_id: p.list_arr_usd for p in catalog}, dtype="float64")
     keys = pairs[["product_id", "as_of"]].assign(segment=pairs["segment"].fillna(""))
     by_product = priced[priced["segment"].isna()].set_index(["product_id", "as_of"])
@@ -53,11 +54,11 @@ def _shrunk(known: pd.DataFrame, prior: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(prior), plain, shrunk)
 
 
-def _prices(facts: Facts, pairs: pd.DataFrame) -> pd.DataFrame:
+def _prices(facts: Facts, spine: pd.DataFrame) -> pd.DataFrame:
     """Sum and count of capped first-year prices by product, date and segment; segment null = all together."""
     connection = facts.connection
-    connection.register("price_dates", pairs[["as_of"]].drop_duplicates())
-    connection.register("price_segments", pairs[["account_id", "as_of", "segment"]].drop_duplicates())
+    connection.register("price_dates", spine[["as_of"]].drop_duplicates())
+    connection.register("price_segments", spine[["account_id", "as_of", "segment"]])
     frame = connection.execute(
         f"""
         with start as ( -- grain: paid start × as-of date at which it was known
@@ -70,13 +71,13 @@ def _prices(facts: Facts, pairs: pd.DataFrame) -> pd.DataFrame:
             select product_id, as_of, quantile_cont(arr_usd, {CAP_QUANTILE}) as cap_usd from start group by all
         ),
         capped as (
-            select product_id, as_of, coalesce(segment.segment, '') as segment, least(arr_usd, cap_usd) as arr_usd
+            select product_id, as_of, segment.segment, least(arr_usd, cap_usd) as arr_usd
             from start
             join cap using (product_id, as_of)
             left join price_segments as segment using (account_id, as_of)
         )
         select product_id, as_of, segment, count(*) as n, sum(cast(arr_usd as decimal(18, 2)))::double as total
-        from capped group by product_id, as_of, segment
+        from capped where segment is not null group by product_id, as_of, segment
         union all
         select product_id, as_of, null, count(*), sum(cast(arr_usd as decimal(18, 2)))::double
         from capped group by product_id, as_of
@@ -85,4 +86,4 @@ def _prices(facts: Facts, pairs: pd.DataFrame) -> pd.DataFrame:
     ).df()
     for name in ("price_dates", "price_segments"):
         connection.unregister(name)
-    return frame.astype({"as_of": pairs["as_of"].dtype})
+    return frame.astype({"as_of": spine["as_of"].dtype})
