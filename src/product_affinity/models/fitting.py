@@ -7,7 +7,7 @@ from functools import partial
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from product_affinity.models.blend import OutOfFold, fit_weights
 from product_affinity.models.calibration import Sigmoid, fit_sigmoid
