@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY) ## make the demo company and run the main job on it, from sources to ranked lists
-	$(AFFINITY) demo var/demo
+	$(AFFINITY) demo var/demo --accounts 2000
 	$(AFFINITY) backtest --as-of $(DEMO_AS_OF)
 	$(AFFINITY) train --as-of $(DEMO_AS_OF)
 	$(AFFINITY) promote --as-of $(DEMO_AS_OF)
