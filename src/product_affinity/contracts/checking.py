@@ -19,12 +19,13 @@ from product_affinity.contracts.casts import can_fail, cast_value, is_written, t
 from product_affinity.contracts.examples import first_examples, shorten
 from product_affinity.contracts.extras import REASON, Extra, find_extras, missing_columns
 from product_affinity.contracts.facts import SQL_TYPES, dated_select
-from product_affinity.contracts.raw_rows import RawRows, quote_name, quote_text
+from product_affinity.contracts.raw_rows import RawRows
 from product_affinity.contracts.report import TableReport, Violation
 from product_affinity.contracts.rules import LARGEST, Rule, build_rules, row_key, unknown, unreadable
 from product_affinity.errors import ContractError
 from product_affinity.project.settings import TableSettings
 from product_affinity.schema import KNOWN_AT, TABLES, Table
+from product_affinity.schema.sql import quote_name, quote_text
 
 MOST_REASONS = 20
 DUPLICATE, CONFLICT = "duplicate of another row", "same key, different content"
@@ -125,7 +126,7 @@ class TableCheck:
     def _known(self, references: str) -> str | None:
         """Subselect of the ids a reference may hold, None where they are not known (accounts are broken)."""
         if references == "catalog":
-            values = ", ".join("('" + product.replace("'", "''") + "')" for product in self.products)
+            values = ", ".join(f"({quote_text(product)})" for product in self.products)
             return f"select product_id from (values {values}) catalog(product_id)"
         found = self.connection.execute("select 1 from duckdb_tables() where table_name = 'known_accounts'").fetchone()
         return "select account_id from temp.known_accounts" if found else None

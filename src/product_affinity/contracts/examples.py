@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from product_affinity.contracts.raw_rows import RawRows, quote_name
+from product_affinity.contracts.raw_rows import RawRows
 from product_affinity.contracts.rules import Rule
 from product_affinity.errors import closest
 from product_affinity.schema import Table
+from product_affinity.schema.sql import quote_name
 
 LONGEST_SHOWN = 40
 

@@ -11,9 +11,9 @@ import duckdb
 
 from product_affinity.contracts.casts import cast_value, is_written, type_family
 from product_affinity.contracts.facts import DERIVED, day_column
-from product_affinity.contracts.raw_rows import quote_name
 from product_affinity.errors import closest
 from product_affinity.schema import Table
+from product_affinity.schema.sql import quote_name
 
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 REASON = "_reason"

@@ -35,21 +35,3 @@ class RawRows(Protocol):
     @property
     def numbered(self) -> bool:
         """Whether `_row` is the row's number in the source."""
-
-
-def quote_name(name: str) -> str:
-    """SQL identifier of a column.
-
-    >>> print(quote_name('the "old" date'))
-    "the ""old"" date"
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """SQL literal of a text.
-
-    >>> print(quote_text("it's"))
-    'it''s'
-    """
-    return "'" + text.replace("'", "''") + "'"

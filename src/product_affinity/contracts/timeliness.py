@@ -11,6 +11,7 @@ import duckdb
 
 from product_affinity.contracts.facts import FIRST_DAY, usable
 from product_affinity.schema import TABLES, Table
+from product_affinity.schema.sql import quote_text
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def read_timeliness(connection: duckdb.DuckDBPyConnection, table: Table, path: P
     path : ``facts/<table>.parquet``.
     as_of : as-of date; its local midnight is the instant.
     """
-    relation = "'" + str(path).replace("'", "''") + "'"
+    relation = quote_text(str(path))
     day = f"date '{as_of}'"
     happened = f"nullif(_event_on, {FIRST_DAY})" if table.event else f"nullif(_known_on, {FIRST_DAY})"
     newest, oldest, later, rows = connection.execute(

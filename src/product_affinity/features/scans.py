@@ -17,6 +17,7 @@ from product_affinity.project.families import FeatureFamily
 from product_affinity.project.feature_columns import column_name
 from product_affinity.project.signals import RUNNING_UNTIL, Bound, Signal, Wanted
 from product_affinity.schema import TABLES
+from product_affinity.schema.sql import quote_text
 from product_affinity.spine.accounts import PAID
 
 Role = Literal["account", "owned", "target", "match"]
@@ -321,4 +322,4 @@ def _literal(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    return "'" + str(value).replace("'", "''") + "'"
+    return quote_text(str(value))

@@ -11,26 +11,9 @@ import re
 from pathlib import Path
 
 from product_affinity.errors import ContractError
+from product_affinity.schema.sql import quote_text
 
 DELIMITERS = ",;\t|"
-
-
-def quote_text(value: str) -> str:
-    """SQL literal of a text.
-
-    >>> quote_text("it's")
-    "'it''s'"
-    """
-    return "'" + value.replace("'", "''") + "'"
-
-
-def quote_name(name: str) -> str:
-    """SQL identifier of a table or column.
-
-    >>> print(quote_name('the "old" date'))
-    "the ""old"" date"
-    """
-    return '"' + name.replace('"', '""') + '"'
 
 
 def csv_relation(path: Path) -> str:

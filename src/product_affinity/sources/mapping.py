@@ -12,7 +12,8 @@ import duckdb
 from product_affinity.errors import ContractError, UsageError, closest, did_you_mean
 from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES, Table
-from product_affinity.sources.csv_files import engine_message, quote_name
+from product_affinity.schema.sql import quote_name
+from product_affinity.sources.csv_files import engine_message
 from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv, number_rows
 
 # Where a table takes extra columns, only a near miss of one of our names is a typo.

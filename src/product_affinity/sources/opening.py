@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 
 from product_affinity.errors import ContractError, UsageError
-from product_affinity.sources.csv_files import csv_relation, engine_message, quote_name, quote_text
+from product_affinity.schema.sql import quote_name, quote_text
+from product_affinity.sources.csv_files import csv_relation, engine_message
 
 PARQUET, CSV = ".parquet", ".csv"
 DATABASES = (".duckdb", ".ddb", ".db")

@@ -9,7 +9,6 @@ from product_affinity.project.catalog import Catalog
 from product_affinity.project.model_spec import ModelSpec
 from product_affinity.spine.accounts import PAID, RUNNING, register_dates
 
-STATUSES = ("owned", "not_eligible", "in_pipeline", "white_space")
 SCORED = ("in_pipeline", "white_space")
 
 
