@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +12,12 @@ from pydantic import Field, field_validator, model_validator
 from product_affinity.errors import did_you_mean
 from product_affinity.project.reading import StrictModel
 from product_affinity.schema import TABLES
+
+
+def _check_tables(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in TABLES:
+            raise ValueError(f"{name} is no source table{did_you_mean(name, TABLES)}")
 
 
 class ProjectSettings(StrictModel):
@@ -90,9 +97,7 @@ class SourceSettings(StrictModel):
     @field_validator("tables")
     @classmethod
     def _known_tables(cls, value: dict[str, TableSettings]) -> dict[str, TableSettings]:
-        for name in value:
-            if name not in TABLES:
-                raise ValueError(f"{name} is no source table{did_you_mean(name, TABLES)}")
+        _check_tables(value)
         return value
 
 
@@ -129,9 +134,7 @@ class ContractSettings(StrictModel):
     @field_validator("tolerated_shares", "fresh_within_days")
     @classmethod
     def _known_tables(cls, value: dict[str, float]) -> dict[str, float]:
-        for name in value:
-            if name not in TABLES:
-                raise ValueError(f"{name} is no source table{did_you_mean(name, TABLES)}")
+        _check_tables(value)
         return value
 
 
