@@ -154,10 +154,45 @@ class TrackingSettings(StrictModel):
 
 
 class CapacitySettings(StrictModel):
-    """`[capacity]`: how many plays a team can work and what one costs."""
+    """`[capacity]`: how many plays a team can work, what one costs, and how much a row gains by being listed.
+
+    Attributes
+    ----------
+    plays_per_owner : slots an owner has in a period.
+    play_cost_usd : what one play costs; a pair worth less is below the value floor.
+    incumbent_bonus : share of its value (0 to 1) that a row of the last list is ahead of a new one, so that
+        lists do not flicker.
+    """
 
     plays_per_owner: int = Field(default=25, ge=1)
     play_cost_usd: float = Field(default=150.0, ge=0)
+    incumbent_bonus: float = Field(default=0.25, ge=0, le=1)
+
+
+class MeasurementSettings(StrictModel):
+    """`[measurement]`: the hold-back that makes the effect of the lists measurable.
+
+    Attributes
+    ----------
+    mode : `off` (no hold-back), `on`, or `measure_only` (arms are drawn and logged, every row is listed).
+    held_back_share : probability (0 to 0.5) that a new row within capacity is held back.
+    salt : secret of the draw; another salt draws other arms.
+    """
+
+    mode: Literal["off", "on", "measure_only"] = "off"
+    held_back_share: float = Field(default=0.1, ge=0, le=0.5)
+    salt: str = "product-affinity"
+
+
+class ListSettings(StrictModel):
+    """`[lists]`: what leaves the house in the files people and systems read.
+
+    Attributes
+    ----------
+    problem_text_in_crm : whether CRM files carry the problem's statement, which is personal data.
+    """
+
+    problem_text_in_crm: bool = False
 
 
 class Settings(StrictModel):
@@ -169,4 +204,6 @@ class Settings(StrictModel):
     contracts: ContractSettings = ContractSettings()
     segments: SegmentSettings = SegmentSettings()
     capacity: CapacitySettings = CapacitySettings()
+    measurement: MeasurementSettings = MeasurementSettings()
+    lists: ListSettings = ListSettings()
     tracking: TrackingSettings = TrackingSettings()

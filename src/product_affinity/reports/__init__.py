@@ -1,0 +1,1 @@
+"""What was measured: rules, affinities, adjacencies and the effect of the lists."""
