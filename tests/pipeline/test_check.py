@@ -15,6 +15,7 @@ from product_affinity.contracts.facts import Facts
 from product_affinity.errors import ContractError, FreshnessError, UsageError
 from product_affinity.pipeline import check as checking
 from product_affinity.pipeline.check import CheckReport, check_sources
+from product_affinity.pipeline.prepare import prepare
 from product_affinity.project import Project, load_project
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -260,7 +261,24 @@ def test_broken_sources_leave_the_last_good_facts(tmp_path):
     broken(make(tmp_path, subscriptions=SUBSCRIPTIONS.replace("2025", "25")))
     assert everything_in(tmp_path / "var" / "facts") == before
     assert reasons(load_project(tmp_path), "subscriptions") == ["start_on not a date (ISO 8601)"] * 2
-    assert sorted(path.name for path in (tmp_path / "var").iterdir()) == ["facts", "quarantine"]
+    assert sorted(path.name for path in (tmp_path / "var").iterdir()) == ["checks", "facts", "quarantine"]
+
+
+def test_a_command_keeps_the_facts_it_checked_while_another_checks_newer_sources(tmp_path):
+    first = prepare(make(tmp_path), AS_OF, jobs=1, progress=lambda sentence: None)
+    before = first.facts.connection.execute("from facts.subscriptions").fetchall()
+    check_sources(make(tmp_path, subscriptions=SUBSCRIPTIONS.replace("2025", "2024")), AS_OF, threads=1)
+    assert first.facts.connection.execute("from facts.subscriptions").fetchall() == before
+    newer = Facts.from_folder(tmp_path / "var" / "facts", timezone="UTC")
+    assert newer.connection.execute("from facts.subscriptions").fetchall() != before
+
+
+def test_sources_changed_forth_and_back_are_not_checked_again(tmp_path, monkeypatch):
+    first = check_sources(make(tmp_path), AS_OF, threads=1)
+    check_sources(make(tmp_path, subscriptions=SUBSCRIPTIONS.replace("2025", "2024")), AS_OF, threads=1)
+    monkeypatch.setattr("product_affinity.pipeline.check.TableCheck", None)
+    assert check_sources(make(tmp_path), AS_OF, threads=1) == first
+    assert (tmp_path / "var" / "facts").resolve().parent.name == first.fingerprint[:16]
 
 
 @pytest.mark.parametrize("rows", ["", "A-1,crm,yesterday,1\n"])

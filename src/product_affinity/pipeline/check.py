@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ from product_affinity.contracts.facts import open_engine
 from product_affinity.contracts.report import TableReport, Violation
 from product_affinity.contracts.timeliness import nothing_known, read_timeliness
 from product_affinity.errors import ContractError, FreshnessError, UsageError
+from product_affinity.pipeline.checked import FACTS, QUARANTINE, facts_folder, keep, read_intact
 from product_affinity.project import Project
 from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES
 from product_affinity.sources import RawTables, SourceTable, map_tables, open_sources
 from product_affinity.sources.mapping import unused_tables
-from product_affinity.sources.opening import file_fingerprint
 
 CODE = ("schema", "sources", "contracts")
 
@@ -64,7 +64,10 @@ class CheckReport:
         return tuple(violation for table in self.tables for violation in table.violations)
 
     def render(self) -> str:
-        """The report in plain words: counts, violations and notes of each table, what is missing or stale."""
+        """The report in plain words: counts, violations and notes of each table, what is absent.
+
+        What stops a run is not in it: `raise_if_broken` says that.
+        """
         said = []
         for table in self.tables:
             said.append(str(table))
@@ -72,7 +75,7 @@ class CheckReport:
             said += [f"  {table.name}: {note}" for note in table.notes]
         if self.absent:
             said.append(f"absent, everything that needs them is unknown: {', '.join(self.absent)}")
-        return "\n".join([*said, *self.notes, *self.faults, *self.stale])
+        return "\n".join([*said, *self.notes])
 
     def raise_if_broken(self) -> None:
         """Stop the run when the sources cannot be worked with.
@@ -99,8 +102,9 @@ class CheckReport:
 def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckReport:
     """Check all source tables and write the usable rows to ``var/facts``, the others to ``var/quarantine``.
 
-    Both folders appear whole or not at all, and while the sources are broken the facts stay those of the last
-    check that passed. Nothing is done again while sources, settings, catalogue and code stay the same.
+    Both appear whole or not at all, and while the sources are broken the facts stay those of the last check that
+    passed; a command reads `facts_folder` of its own report, so another check beside it changes nothing under it.
+    Nothing is done again while sources, settings, catalogue and code stay the same.
 
     Parameters
     ----------
@@ -122,10 +126,11 @@ def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckRe
         prints = {name: _fingerprint(project, raw, found, name) for name in found}
         report = _last_report(project, as_of, _digest(prints))
         if report is None:
-            check = TableCheck(connection, project.settings.project.timezone, project.catalog.product_ids, workspace)
+            results = workspace / "results"
+            check = TableCheck(connection, project.settings.project.timezone, project.catalog.product_ids, results)
             report = _check_tables(project, as_of, check, found, prints)
             report = replace(report, notes=_unused(raw, found))
-            _swap_in(project, workspace, report)
+            keep(project.var, results, report.fingerprint, report.to_json(), usable=not report.faults)
     finally:
         connection.close()
         shutil.rmtree(workspace, ignore_errors=True)
@@ -136,7 +141,7 @@ def look_from(project: Project, report: CheckReport, as_of: dt.date) -> CheckRep
     """Complete a report by what depends on the as-of date: rows that lie after it, and freshness."""
     connection = open_engine(threads=1)
     try:
-        folder = project.var / "facts"
+        folder = facts_folder(project.var, report.fingerprint)
         seen = {
             table.name: read_timeliness(connection, TABLES[table.name], folder / f"{table.name}.parquet", as_of)
             for table in report.tables
@@ -200,8 +205,8 @@ def _check_tables(
     prints: Mapping[str, str],
 ) -> CheckReport:
     tables, faults = [], list[str]()
-    for folder in ("facts", "quarantine"):
-        (check.folder / folder).mkdir()
+    for folder in (FACTS, QUARANTINE):
+        (check.folder / folder).mkdir(parents=True)
     for name, source in found.items():
         settings = project.settings.sources.tables.get(name, TableSettings())
         checked = check.check(source, settings, prints[name])
@@ -269,12 +274,8 @@ def _digest(content: Any) -> str:
 
 def _last_report(project: Project, as_of: dt.date, fingerprint: str) -> CheckReport | None:
     """Return the report of the facts in place if they have this fingerprint and are as they were written."""
-    folder = project.var / "facts"
-    try:
-        content = json.loads((folder / "check.json").read_text(encoding="utf-8"))
-        if content["fingerprint"] != fingerprint or content["files"] != _fingerprints(folder):
-            return None
-    except (OSError, ValueError, TypeError, KeyError):
+    content = read_intact(project.var, fingerprint)
+    if content is None:
         return None
     tables = tuple(_read_table(table) for table in content["tables"])
     lists = {name: tuple(content[name]) for name in ("absent", "notes", "faults", "stale")}
@@ -284,20 +285,3 @@ def _last_report(project: Project, as_of: dt.date, fingerprint: str) -> CheckRep
 def _read_table(content: Mapping[str, Any]) -> TableReport:
     violations = tuple(Violation(**violation) for violation in content["violations"])
     return TableReport(**{**content, "violations": violations, "notes": tuple(content["notes"])})
-
-
-def _fingerprints(folder: Path) -> dict[str, str]:
-    return {path.name: file_fingerprint(path) for path in sorted(folder.glob("*.parquet"))}
-
-
-def _swap_in(project: Project, workspace: Path, report: CheckReport) -> None:
-    """Replace the quarantine, and unless the sources are broken the facts, each as a whole."""
-    content = {**report.to_json(), "files": _fingerprints(workspace / "facts")}
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
-    (workspace / "facts" / "check.json").write_text(f"{text}\n", encoding="utf-8")
-    folders: Iterable[str] = ("quarantine",) if report.faults else ("quarantine", "facts")
-    for name in folders:
-        target, old = project.var / name, workspace / f"old {name}"
-        if target.exists():
-            target.rename(old)
-        (workspace / name).rename(target)

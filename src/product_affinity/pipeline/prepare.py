@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from product_affinity.contracts.facts import Facts
 from product_affinity.pipeline.check import CheckReport, check_sources
+from product_affinity.pipeline.checked import facts_folder
 from product_affinity.project import Project
 
 Progress = Callable[[str], None]
@@ -41,5 +42,7 @@ def prepare(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) 
     progress("checking source tables")
     report = check_sources(project, as_of, threads=jobs)
     report.raise_if_broken()
-    facts = Facts.from_folder(project.var / "facts", timezone=project.settings.project.timezone, threads=jobs)
+    facts = Facts.from_folder(
+        facts_folder(project.var, report.fingerprint), timezone=project.settings.project.timezone, threads=jobs
+    )
     return Prepared(project, as_of, report, facts)
