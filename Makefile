@@ -1,6 +1,6 @@
 # Two commands are enough on a fresh machine: `make demo` and `make test`. Both set everything up themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check features backtest train promote score nightly test test-all bench lint lock clean
+.PHONY: help setup demo check features backtest train promote score nightly report test test-all bench lint lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -51,6 +51,9 @@ score: $(READY) ## score every account × product with the champion, without pub
 
 nightly: $(READY) ## check, score, rank and publish the lists
 	$(AFFINITY) nightly $(ON)
+
+report: $(READY) ## measure the rules, affinities and the effect of the lists
+	$(AFFINITY) report $(ON)
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest -q

@@ -19,6 +19,7 @@ from product_affinity.models.metrics import calibration_in_the_large, roc_auc
 from product_affinity.project.feature_columns import column
 from tests.backtest.worlds import COLUMNS, company
 
+OTHERS = ("scorecard_points",)
 WITHOUT_RATE = tuple(c for c in COLUMNS if c.role != "offset")
 
 
@@ -28,15 +29,15 @@ def closed() -> pd.DataFrame:
     return rows[rows["adopted"].notna()].reset_index(drop=True)
 
 
-@pytest.mark.parametrize("name", list(available_baselines(COLUMNS)[0]))
+@pytest.mark.parametrize("name", list(available_baselines(COLUMNS, OTHERS)[0]))
 def test_each_gives_probabilities_that_add_up_in_training(closed, name) -> None:
-    model = available_baselines(COLUMNS)[0][name]().fit(closed, COLUMNS)
+    model = available_baselines(COLUMNS, OTHERS)[0][name]().fit(closed, COLUMNS)
     p = model.predict(closed)
     assert p.shape == (len(closed),)
     assert ((p > 0) & (p < 1)).all()
     assert calibration_in_the_large(closed["adopted"].astype(float), p) == pytest.approx(1.0, abs=0.1)
     # row order and a second fit change nothing
-    again = available_baselines(COLUMNS)[0][name]().fit(closed, COLUMNS)
+    again = available_baselines(COLUMNS, OTHERS)[0][name]().fit(closed, COLUMNS)
     assert (again.predict(closed.iloc[::-1])[::-1] == p).all()
 
 
@@ -65,7 +66,7 @@ def test_popularity_ranks_no_account(closed) -> None:
 
 
 def test_activity_and_affinity_keep_their_column_s_ranking(closed) -> None:
-    lineup = available_baselines(COLUMNS)[0]
+    lineup = available_baselines(COLUMNS, OTHERS)[0]
     affinity = lineup["affinity"]().fit(closed, COLUMNS).predict(closed)
     truth = closed["true_p"] > closed["true_p"].median()
     assert roc_auc(truth, affinity) == pytest.approx(roc_auc(truth, closed["commercial_affinity_max"]))
@@ -77,13 +78,50 @@ def test_activity_and_affinity_keep_their_column_s_ranking(closed) -> None:
     assert (steps >= -1e-15).all() or (steps <= 1e-15).all()
 
 
+def test_the_scorecard_ranks_by_points_and_by_points_times_affinity() -> None:
+    # by hand: 80 × .1 = 8, 40 × .3 = 12, 0 × .9 = 0, 100 × .05 = 5
+    rows = pd.DataFrame(
+        {
+            "product_id": "crm",
+            "as_of": pd.Timestamp("2025-01-31"),
+            "scorecard_points": [80.0, 40.0, 0.0, 100.0] * 5,
+            "commercial_affinity_max": [0.1, 0.3, 0.9, 0.05] * 5,
+            "adopted": pd.Series([1, 1, 0, 0] * 5, dtype="Int8"),
+        }
+    )
+    lineup = available_baselines(COLUMNS, OTHERS)[0]
+    found = {name: lineup[name]().fit(rows, COLUMNS).predict(rows.head(4)) for name in lineup if "scorecard" in name}
+    assert np.argsort(-found["scorecard"]).tolist() == [3, 0, 1, 2]
+    assert np.argsort(-found["scorecard_affinity"]).tolist() == [1, 0, 3, 2]
+
+
+def test_log_odds_affinity_becomes_a_share_before_points_multiply_it() -> None:
+    name = "commercial_affinity_log_odds_sum"
+    columns = (column("commercial", "affinity_log_odds_sum", grain="pair"),)
+    # shares 1/2 and 1/10: 20 × 1/2 = 10 beats 90 × 1/10 = 9, though −2.2 × 90 would be far below
+    rows = pd.DataFrame({"scorecard_points": [90.0, 20.0] * 3, name: [np.log(1 / 9), 0.0] * 3, "adopted": [0, 1] * 3})
+    p = available_baselines(columns, OTHERS)[0]["scorecard_affinity"]().fit(rows, columns).predict(rows)
+    assert p[1] > p[0]
+
+
+def test_a_rule_that_points_the_wrong_way_is_not_turned(closed) -> None:
+    wrong = closed.assign(scorecard_points=100 * (1 - closed["true_p"]))
+    p = available_baselines(COLUMNS, OTHERS)[0]["scorecard"]().fit(wrong, COLUMNS).predict(wrong)
+    assert roc_auc(wrong["true_p"] > wrong["true_p"].median(), p) == 0.0
+    # no slope left: every row gets nearly the base rate
+    assert p == pytest.approx(wrong["adopted"].astype(float).mean(), rel=0.01)
+
+
 def test_what_has_no_column_is_left_out_and_said() -> None:
     lineup, left_out = available_baselines((COLUMNS[1],))
     assert list(lineup) == ["popularity", "logistic", "lightgbm_default"]
     assert left_out == (
         "baseline activity left out: no usage level of account grain among the columns",
         "baseline affinity left out: no column commercial_affinity_max or commercial_affinity_log_odds_sum",
+        "baseline scorecard left out: playbook/readiness.yml gives no points",
     )
+    # points × affinity needs both
+    assert "scorecard_affinity" not in available_baselines((COLUMNS[1],), OTHERS)[0]
 
 
 def test_activity_prefers_users_then_28_days() -> None:

@@ -22,7 +22,10 @@ SPEC = ModelSpec(
     min_test_positives=10,
 )
 UNTIL = dt.date(2025, 12, 31)
-MODELS = ("blend", "heads", "ridge", "popularity", "activity", "affinity", "logistic", "lightgbm_default")
+BASELINES = (
+    "popularity", "activity", "affinity", "scorecard", "scorecard_affinity", "logistic", "lightgbm_default",
+)  # fmt: skip
+MODELS = ("blend", "heads", "ridge", *BASELINES)
 
 
 def _folds(count=2):
@@ -128,7 +131,7 @@ def test_json_is_plain_and_complete(result) -> None:
     assert blend["intervals"]["auc"][0] <= blend["auc"] <= blend["intervals"]["auc"][1]
     assert blend["intervals"]["calibration_error"] == [None, None]
     assert [fold["origin"] for fold in content["folds"]] == ["2025-05-31", "2025-08-31"]
-    assert len(content["overall"]) == 3 * len(MODELS) * 12
+    assert len(content["overall"]) == 3 * len(MODELS) * 13
 
 
 def test_tables_show_baselines_and_the_base_rate(result) -> None:

@@ -53,4 +53,5 @@ def company(
         commercial_affinity_max=affinity,
         commercial_recent_rate=level + 0.3,
         usage_adjacent_uses_sum_28d=uses,
+        scorecard_points=5.0 * rng.integers(0, 21, size),
     )

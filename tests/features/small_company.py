@@ -21,8 +21,19 @@ def small_catalog() -> Catalog:
     beside = {"icp_overlap": "high", "workflow_integration": "high"}
     return catalog(
         *PRODUCTS,
-        crm={"category": "sales", "list_arr_usd": 900, "adjacent_features": ["macro"], "solves": ["slow"]},
-        chat={"category": "service", "adjacent_features": ["export", "alert"], "adjacency": {"crm": beside}},
+        crm={
+            "category": "sales",
+            "list_arr_usd": 900,
+            "core_features": ["export", "import"],
+            "adjacent_features": ["macro"],
+            "solves": ["slow"],
+        },
+        chat={
+            "category": "service",
+            "core_features": ["macro", "alert", "import"],
+            "adjacent_features": ["export", "alert"],
+            "adjacency": {"crm": beside},
+        },
         desk={"category": "service", "solves": ["loud", "slow"], "adjacency": {"chat": beside}},
         data={"launched_on": "2025-09-01", "prerequisites": ["crm"], "adjacent_features": ["export"]},
     )
@@ -228,6 +239,8 @@ def _deals(seed: int) -> dict[str, pd.DataFrame]:
             "noted_at": d.later(decided, 900, "h"),
         }
     )
+    later = _Dice(seed + 2, 120)
+    outcomes["follow_up_on"] = later.later(outcomes["noted_at"].dt.normalize(), 200, share=0.7)
     implementations = pd.DataFrame(
         {"account_id": d.one_of(ACCOUNTS), "product_id": d.one_of(PRODUCTS), "start_on": d.day()}
     ).drop_duplicates(ignore_index=True)

@@ -10,11 +10,13 @@ import pytest
 
 from product_affinity.errors import LeakageError
 from product_affinity.features import FeatureTables, build_features, tiles
-from product_affinity.features.audit import audit, compare
+from product_affinity.features.audit import audit, compare, replay, unproven_columns
 from product_affinity.project.families import load_families
 from product_affinity.project.model_spec import ModelSpec
 from product_affinity.project.settings import SegmentSettings
 from product_affinity.spine import build_pairs, build_spine
+from tests.company import account, subscription
+from tests.company import company as small_company
 from tests.features.small_company import AS_OFS, small_catalog, small_facts, small_frames
 
 FOLDER = Path(__file__).parents[2] / "features"
@@ -65,9 +67,8 @@ def test_raw_logs_cut_at_the_instant_give_the_same_family(frames, company, built
     spine, pairs = (frame[frame["as_of"] == day] for frame in company[1:])
     replayed = build_features(cut, small_catalog(), families, spine, pairs)
     columns = [name for name in (*replayed.account, *replayed.pair) if name.startswith(f"{family.family}_")]
-    full = FeatureTables(*(_of_day(table, day, columns) for table in (built.account, built.pair)))
-    again = FeatureTables(*(_of_day(table, day, columns) for table in (replayed.account, replayed.pair)))
-    assert list(compare(full, again, "truncated")) == []
+    for full, again in ((built.account, replayed.account), (built.pair, replayed.pair)):
+        assert list(compare(_of_day(full, day, columns), _of_day(again, day, columns), "truncated")) == []
     assert len(columns) >= 5
 
 
@@ -121,3 +122,40 @@ def test_the_audit_sees_a_leak(company, monkeypatch, right, careless):
     assert report.to_json()["passed"] is False
     with pytest.raises(LeakageError, match="rows depend on what came after the date"):
         report.raise_if_broken()
+
+
+def _spine_and_pairs(facts):
+    spine = build_spine(facts, SegmentSettings(), [DATES[1]])
+    return {"spine": spine, "pairs": build_pairs(facts, small_catalog(), ModelSpec(), spine)}
+
+
+def test_who_is_a_customer_and_what_may_be_sold_do_not_depend_on_the_future(company):
+    report = replay(company[0], DATES[1], _spine_and_pairs)
+    assert report.passed, report.render()
+    assert report.rows > 50
+
+
+def test_the_audit_sees_a_customer_known_too_early():
+    """A customer from the day the contract is dated, though nobody knew of it yet."""
+    rows = [account("A"), account("B"), subscription("B", "crm", "2025-01-01")]
+    facts = small_company(*rows, subscription("A", "crm", "2026-02-01", known_at="2026-03-05 10:00"))
+
+    def build(replayed):
+        query = "select distinct account_id from facts.subscriptions where _event_on < date '2026-02-28'"
+        return {"customers": replayed.connection.execute(query).df()}
+
+    truncated = next(d for d in replay(facts, DATES[1], build).differences if d.replay == "truncated")
+    assert (truncated.column, truncated.key, truncated.rows) == ("rows", ("A",), 1)
+    assert "a row became none" in str(truncated)
+
+
+def test_columns_without_a_history_are_named():
+    flagged = ("contacts", {"contact_id": "c", "account_id": "A", "role": "cto", "is_champion": True})
+    facts = small_company(account("A"), subscription("A", "crm", "2025-01-01"), flagged)
+    found = unproven_columns(facts, FAMILIES)
+    assert "engagement_champions_count" in found["contacts.is_champion"]
+    assert "contacts.is_sponsor" not in found, "the source does not fill it, so nothing can be wrong about it"
+    assert any(name.startswith("ownership_") for name in found["subscriptions.arr_usd"])
+    versioned = ("contacts", flagged[1] | {"known_at": "2025-06-01"})
+    facts = small_company(account("A"), subscription("A", "crm", "2025-01-01", known_at="2025-01-01"), versioned)
+    assert unproven_columns(facts, FAMILIES) == {}

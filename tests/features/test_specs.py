@@ -11,6 +11,7 @@ from product_affinity.errors import UsageError
 from product_affinity.features import build_features
 from product_affinity.project import signals as forms
 from product_affinity.project.families import FeatureFamily, feature_columns, load_families
+from product_affinity.project.queries import RELATIONS
 from tests.company import account, catalog, company
 from tests.features.builders import DESCRIBED, family, pairs_of, spine_of
 
@@ -249,6 +250,16 @@ def test_operations_and_frame_columns_are_documented():
         *forms.SPINE_COLUMNS,
         *forms.CATALOG_COLUMNS,
         *forms.Encoding.model_fields,
+        *forms.QueryColumn.model_fields,
         *forms.RUNNING_UNTIL,
+        *RELATIONS,
     ):
         assert name in DOCS, name
+
+
+def test_every_column_the_documentation_names_is_there():
+    named = re.findall(r"`([a-z_0-9]+_[a-z_0-9]*\*?)`", DOCS.split("## Where each signal of the field is\n")[1])
+    names = [column.name for column in COLUMNS]
+    for name in named:
+        assert any(one == name or (name.endswith("*") and one.startswith(name[:-1])) for one in names), name
+    assert len(named) > 40

@@ -3,10 +3,19 @@ from __future__ import annotations
 import csv
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from product_affinity.lists.writers import clean_text, guard_cell, write_parquet, write_people_csv
+from product_affinity.lists.writers import (
+    CELL_LIMIT,
+    clean_lines,
+    clean_text,
+    cut_text,
+    guard_cell,
+    write_parquet,
+    write_people_csv,
+)
 
 
 def read_back(path):
@@ -48,3 +57,25 @@ def test_equal_frames_give_equal_bytes(tmp_path):
     write_parquet(frame.copy(), tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert pd.read_parquet(tmp_path / "a.parquet")["a"].tolist()[0] == "x"
+
+
+@pytest.mark.parametrize("text", ["＝1", "＋1", "－1", "＠x", "\ufeff=1", "\u200b=1", "\u2060+1", "\xa0=1", "\x00=1"])
+def test_formulas_behind_look_alikes_and_invisible_signs_are_guarded(text):
+    assert guard_cell(text).startswith("'")
+
+
+def test_a_cell_holds_no_more_than_a_spreadsheet_keeps():
+    assert len(guard_cell("x" * 40_000)) == CELL_LIMIT
+    assert guard_cell("x" * CELL_LIMIT) == "x" * CELL_LIMIT
+
+
+@given(st.text(max_size=30), st.integers(1, 20))
+def test_a_cut_text_fits_and_is_the_beginning(text, limit):
+    cut = cut_text(text, limit)
+    assert len(cut.encode("utf-16-le")) <= 2 * limit
+    assert cut == text or text.startswith(cut.removesuffix("…"))
+    assert (cut == text) == (len(text.encode("utf-16-le")) <= 2 * limit) or text.endswith("…")
+
+
+def test_lines_are_kept_where_a_cell_has_several():
+    assert clean_lines("a\r\nb\tc\u2028d") == "a \nb c d"

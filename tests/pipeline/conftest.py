@@ -9,8 +9,9 @@ import pytest
 
 from product_affinity.pipeline.demo import make_demo
 from product_affinity.pipeline.nightly import nightly_project
-from product_affinity.pipeline.train import promote_project, train_project
+from product_affinity.pipeline.train import train_project
 from product_affinity.project import Project, load_project
+from product_affinity.registry.champion import install, latest_challenger
 
 UNTIL = dt.date(2026, 6, 30)
 
@@ -46,7 +47,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     root = tmp_path_factory.mktemp("demo") / "company"
     make_demo(root, accounts=400, months=17, until=UNTIL, seed=3, world="shared", traps=False, progress=silent)
     train_project(load_project(root), UNTIL, jobs=1, progress=silent)
-    promote_project(load_project(root), UNTIL)
+    # what so small a company can prove is the gate's business, which has tests of its own
+    challenger = latest_challenger(root / "var")
+    install(root / "var", challenger.folder, why="the tests' champion", at=str(UNTIL))
     company = Demo(root)
     company.nightly()
     return company

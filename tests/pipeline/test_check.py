@@ -407,9 +407,9 @@ def test_the_tables_may_come_from_a_duckdb_file(tmp_path):
     ]
 
 
-def test_a_postgresql_address_is_refused_in_one_line(tmp_path):
-    project = make(tmp_path, '[sources]\npath = "postgresql://host/db"\n')
-    with pytest.raises(UsageError, match=r"only folders and \.duckdb files"):
+def test_an_address_of_a_kind_we_cannot_read_is_refused_in_one_line(tmp_path):
+    project = make(tmp_path, '[sources]\npath = "mysql://host/db"\n')
+    with pytest.raises(UsageError, match=r"mysql://host/db is an address of a kind we cannot read"):
         check_sources(project, AS_OF, threads=1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,11 @@ import pandas as pd
 import pytest
 
 from product_affinity.errors import BundleError, ContractError, FreshnessError, LockedError
-from product_affinity.lists import verify_list
+from product_affinity.lists import owner_key, verify_list
 from product_affinity.pipeline.nightly import score_project
 from product_affinity.pipeline.train import train_project
 from product_affinity.registry.lock import sole_writer
-from product_affinity.schema.lists import SCORE_COLUMNS, WATCHLIST_COLUMNS, WORKLIST_COLUMNS
+from product_affinity.schema.lists import DISPOSITIONS, ROUTES, SCORE_COLUMNS, WATCHLIST_COLUMNS, WORKLIST_COLUMNS
 from tests.pipeline.conftest import UNTIL, silent
 
 
@@ -117,7 +118,7 @@ class TestWorklist:
         assert worklist["account_id"].is_unique
         assert worklist["play_id"].is_unique
         slots = demo.project.settings.capacity.plays_per_owner
-        assert worklist.groupby("owner_id", dropna=False).size().max() <= slots
+        assert worklist[worklist["route"] == "csm"].groupby("owner_id", dropna=False).size().max() <= slots
 
     def test_nobody_is_listed_who_must_not_be(self, demo, worklist, scores):
         accounts = raw(demo, "accounts")
@@ -143,10 +144,41 @@ class TestWorklist:
         for _, rows in worklist.groupby("owner_id", dropna=False):
             assert rows.sort_values("rank")["value_usd"].is_monotonic_decreasing
 
-    def test_what_is_held_back_says_by_what(self, watchlist, scores):
+    def test_every_play_says_who_acts_and_what_to_do(self, worklist):
+        told = ["play_type", "readiness", "next_step", "route", "talk_track", "best_by"]
+        assert worklist[told].notna().all(axis=None)
+        assert set(worklist["play_type"]) <= {"pitch", "discover"}
+        assert set(worklist["route"]) <= set(ROUTES)
+
+    def test_what_waits_says_for_what(self, watchlist, scores):
         assert watchlist[["gate", "evidence", "unblocked_by"]].notna().all(axis=None)
-        assert {"G01", "G04", "G10"} <= set(watchlist["gate"])
+        assert {"F01", "G04", "C04", "R11"} <= set(watchlist["gate"])
         assert len(watchlist) == (scores["disposition"] == "watchlist").sum()
+
+    def test_every_pair_in_white_space_has_one_disposition(self, scores):
+        open_pairs = scores["status"].isin(["white_space", "in_pipeline"])
+        assert set(scores.loc[open_pairs, "disposition"]) <= set(DISPOSITIONS)
+        assert scores.loc[open_pairs, "disposition"].notna().all()
+
+    def test_no_file_an_owner_opens_tells_an_arm(self, demo, scores):
+        held = scores[scores["disposition"] == "held_back"]
+        log = demo.lists / "measurement.parquet"
+        assert log.stat().st_mode & 0o777 == 0o600
+        assert len(held) == (pd.read_parquet(log)["arm"] == "held_back").sum()
+        words = re.compile(r"held.back|treated|arm_probability", re.IGNORECASE)
+        for path in sorted(demo.lists.rglob("*")):
+            if path.suffix in (".csv", ".md", ".html"):
+                assert not words.search(path.read_text("utf-8")), path.name
+        for name in ("worklist", "watchlist", "in_flight", "gone", "campaign"):
+            pairs = pd.read_parquet(demo.lists / f"{name}.parquet")[["account_id", "product_id"]]
+            assert pairs.merge(held[["account_id", "product_id"]]).empty
+
+    def test_workbooks_page_and_files_for_systems_are_there(self, demo, worklist):
+        owners = {owner_key(owner) for owner in worklist["owner_id"]}
+        for folder, suffix in (("owners", "xlsx"), ("site/owners", "html")):
+            assert owners <= {path.stem for path in (demo.lists / folder).glob(f"*.{suffix}")}
+        for name in ("worklist.xlsx", "digest.md", "crm/salesforce.csv", "crm/hubspot.csv", "site/index.html"):
+            assert (demo.lists / name).stat().st_size > 0
 
     def test_the_next_list_continues_the_plays(self, demo, tmp_path, worklist):
         copy = demo.copy(tmp_path)

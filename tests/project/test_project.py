@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ from product_affinity.errors import UsageError
 from product_affinity.pipeline.demo import make_demo
 from product_affinity.pipeline.template import copy_template
 from product_affinity.project import ModelSpec, load_project
-from product_affinity.project.playbook import load_gates
 from product_affinity.project.reading import read_yaml
 
 
@@ -94,22 +94,16 @@ def test_the_demo_overwrites_no_data_of_others(tmp_path):
         ),
         (
             "playbook/gates.yml",
-            "table: tickets",
-            "table: tickts",
-            r"tickts is no source table \(did you mean tickets\?\)",
+            "column: open_urgent,",
+            "column: open_urgents,",
+            r"did you mean open_urgent",
         ),
-        ("playbook/gates.yml", "{value:.0f} open P1/P2", "{valu:.0f} open P1/P2", r"evidence: not a template"),
-        (
-            "playbook/gates.yml",
-            "health_open_urgent_count",
-            "health_open_urgents_count",
-            r"did you mean health_open_urgent_count",
-        ),
+        ("playbook/gates.yml", "unblocked_by:", "unblockd_by:", r"playbook/gates\.yml: .*unblockd_by.*unblocked_by"),
         ("features/usage.yml", "clip: [0, 2]", "clip: [2, 0]", r"features/usage\.yml: .*lower bound 2 is not below"),
         (
             "features/usage.yml",
-            "{value:.0%} of seats",
-            "{value:.0q} of seats",
+            "[, {moved} {previous:.1f} in",
+            "[, {moved} {previous:.1q} in",
             r"features/usage\.yml: .*Unknown format code",
         ),
         ("models/defaults.yml", "random_state: 0", "random_state: x", r"estimator\.random_state"),
@@ -154,13 +148,19 @@ class TestYaml:
             read_yaml(tmp_path / "a.yml")
 
 
-class TestGates:
-    def test_the_shipped_gates_name_feature_columns_that_exist(self, project):
-        assert [gate.code for gate in load_project(project).gates] == ["G02", "G03", "G04", "G05"]
+def test_the_shipped_playbook_loads_with_its_safety_gates(project):
+    playbook = load_project(project).playbook
+    assert [gate.code for gate in playbook.gates.safety][:4] == ["G02", "G03", "G04", "G05"]
+    assert playbook.triggers.triggers
+    assert playbook.readiness.criteria
 
-    def test_an_unknown_column_names_the_closest(self, project):
-        with pytest.raises(UsageError, match=r"G02\.blocks_when: .*did you mean"):
-            load_gates(project / "playbook", ["health_open_urgent_tickets_counts"])
+
+def test_a_project_without_a_playbook_asks_for_nothing(project):
+    shutil.rmtree(project / "playbook")
+    playbook = load_project(project).playbook
+    assert not playbook.gates.safety
+    assert not playbook.triggers.triggers
+    assert not playbook.readiness.criteria
 
 
 def test_every_source_column_is_documented():

@@ -133,7 +133,7 @@ def test_failed_write_leaves_nothing(tmp_path, content, monkeypatch, step):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 3}, "schema_version"),
         ({"product_ids": ["crm", "crm"]}, "crm appears twice"),
         ({"product_ids": []}, "product_ids"),
         ({"horizons_days": [90, 30]}, "not ascending"),

@@ -14,7 +14,9 @@ from product_affinity.registry.bundle import write_bundle
 from product_affinity.registry.champion import (
     champion,
     install,
+    intact_champion,
     latest_challenger,
+    record_refusal,
     rollback,
     write_challenger,
 )
@@ -63,7 +65,8 @@ def test_install_copies_points_and_records(var, first):
     assert installed.folder == var / "bundles" / first.version
     assert pointers(var) == {"champion": f"bundles/{first.version}"}
     assert snapshot(installed.folder) == snapshot(first.folder)
-    assert promotions(var) == [{"at": "2026-06-30", "version": first.version, "previous": None, "why": "first install"}]
+    entry = {"at": "2026-06-30", "event": "promoted", "version": first.version, "previous": None}
+    assert promotions(var) == [entry | {"why": "first install"}]
 
 
 def test_champion_needs_nothing_but_var(var, first, tmp_path):
@@ -101,6 +104,54 @@ def test_rollback_restores_the_same_bytes_and_goes_forward_again(var, first, sec
         (first.version, second.version),
         (second.version, first.version),
     ]
+
+
+def test_rollback_stopped_at_any_step_is_finished_by_the_next(tmp_path, var, first, second, monkeypatch):
+    install(var, first.folder, why="one", at="2026-05-31")
+    install(var, second.folder, why="two", at="2026-06-30")
+    for count in range(1, 100):
+        home = Path(shutil.copytree(var, tmp_path / f"stop{count}", symlinks=True))
+        with monkeypatch.context() as patch:
+            seen = stop_at(patch, "replace", count)
+            try:
+                rollback(home, why="wrong", at="2026-07-01")
+            except Stop:
+                # before the first rename the one undone still scores, from then on the restored one
+                assert champion(home).version == (second.version if count == 1 else first.version)
+        if len(seen) < count:
+            break
+        if len(promotions(home)) == 2 and pointers(home)["champion.previous"] != f"bundles/{second.version}":
+            rollback(home, why="wrong", at="2026-07-01")
+            assert [line["event"] for line in promotions(home)] == ["promoted", "promoted", "rolled_back"]
+            assert pointers(home) == {
+                "champion": f"bundles/{first.version}",
+                "champion.previous": f"bundles/{second.version}",
+            }
+    # three renames: champion, previous, log
+    assert count == 4
+
+
+def test_a_refusal_is_written_down_once_and_moves_nothing(var, first, second):
+    install(var, first.folder, why="one", at="2026-05-31")
+    before = pointers(var)
+    for _ in range(2):
+        record_refusal(var, second.version, why="P06 observed ÷ expected 2.1", at="2026-06-30")
+    assert pointers(var) == before
+    assert [(line["event"], line["version"]) for line in promotions(var)] == [
+        ("promoted", first.version),
+        ("refused", second.version),
+    ]
+    install(var, second.folder, why="two", at="2026-07-31")
+    assert [line["event"] for line in promotions(var)] == ["promoted", "refused", "promoted"]
+
+
+def test_lines_of_the_first_release_count_as_promotions(var, first):
+    install(var, first.folder, why="one", at="2026-05-31")
+    line = json.loads((var / "promotions.jsonl").read_text())
+    del line["event"]
+    (var / "promotions.jsonl").write_text(json.dumps(line) + "\n")
+    install(var, first.folder, why="again", at="2026-06-30")
+    assert len(promotions(var)) == 1
 
 
 def test_challenger_is_the_bundle_trained_last_and_leaves_the_champion(var, content, other_content):
@@ -164,6 +215,18 @@ def test_damaged_bundle_is_not_installed(var, first, second):
     assert [path.name for path in (var / "bundles").iterdir()] == [first.version]
 
 
+def test_training_again_mends_a_damaged_bundle(var, content):
+    written = write_challenger(var, **content)
+    install(var, written.folder, why="one", at="2026-05-31")
+    assert intact_champion(var).version == written.version
+    (written.folder / "metrics.json").write_text("{}")
+    assert intact_champion(var) is None
+    with pytest.raises(BundleError, match="affinity train"):
+        champion(var)
+    write_challenger(var, **content)
+    assert champion(var).version == latest_challenger(var).version == written.version
+
+
 def test_champion_that_was_exchanged_is_refused(var, first, second):
     install(var, first.folder, why="one", at="2026-05-31")
     shutil.rmtree(var / "bundles" / first.version)
@@ -193,7 +256,7 @@ def test_folder_in_place_of_the_pointer_is_refused(var, first):
 def test_unreadable_log_stops_and_stays(var, first, second):
     install(var, first.folder, why="one", at="2026-05-31")
     (var / "promotions.jsonl").write_text("torn {\n")
-    with pytest.raises(BundleError, match=r"promotions.jsonl: its last line is no promotion"):
+    with pytest.raises(BundleError, match=r"promotions.jsonl: a line is no promotion"):
         install(var, second.folder, why="two", at="2026-06-30")
     assert (var / "promotions.jsonl").read_text() == "torn {\n"
     assert champion(var).version == first.version

@@ -16,12 +16,14 @@ from product_affinity import __version__
 from product_affinity.errors import LockedError, UsageError
 from product_affinity.registry import lock
 from product_affinity.registry.bundle import read_bundle, write_bundle
+from product_affinity.registry.processes import is_gone
 from product_affinity.registry.provenance import GitState, read_git_state
 from product_affinity.registry.tracking import (
     TrackingError,
     alias_champion,
     log_training,
     metric_key,
+    note_decision,
     tracking_store,
 )
 from tests.registry.samples import COLUMNS, PRODUCTS
@@ -44,7 +46,7 @@ def empty_store(tmp_path_factory):
     """A store with its tables and nothing in it: making one costs seconds, copying it nothing."""
     var = tmp_path_factory.mktemp("store") / "var"
     with pytest.raises(TrackingError, match="bundle abc: not tracked"):
-        alias_champion(tracking_store(var), "abc")
+        alias_champion(tracking_store(var), "abc", why="first")
     return var
 
 
@@ -72,7 +74,8 @@ def track(store, bundle, **changes):
     arguments = {
         "params": {"estimator.n_seeds": 1, "long": "x" * 7000},
         "metrics": METRICS,
-        "dataset_fingerprint": "f" * 64,
+        "fingerprints": {"sources": "f" * 64, "features/usage.yml": "a" * 64},
+        "plots": {"gain.svg": b"<svg/>"},
         "git": GitState("1" * 40, True),
     }
     return log_training(store, bundle, **{**arguments, **changes})
@@ -83,7 +86,9 @@ def test_training_is_tracked_whole(store, bundle, client, tmp_path):
 
     parent = client.get_run(tracked.run_id)
     assert parent.info.status == "FINISHED"
-    assert {key: value for key, value in parent.data.tags.items() if not key.startswith("mlflow.")} == {
+    assert is_gone(parent.data.tags["process"]) is False
+    told = {key: value for key, value in parent.data.tags.items() if not key.startswith(("mlflow.", "process"))}
+    assert told == {
         "as_of": "2026-06-30",
         "bundle_version": bundle.version,
         "dataset_fingerprint": "f" * 64,
@@ -106,13 +111,20 @@ def test_training_is_tracked_whole(store, bundle, client, tmp_path):
     ]
     assert [run.data.metrics for run in children] == [{"lift_at_10_percent": 3.25}, {}]
 
+    assert sorted((used.dataset.name, used.dataset.digest) for used in parent.inputs.dataset_inputs) == [
+        ("features/usage.yml", "a" * 36),
+        ("sources", "f" * 36),
+    ]
+    plots = Path(client.download_artifacts(tracked.run_id, "plots", str(tmp_path)))
+    assert {path.name: path.read_bytes() for path in plots.iterdir()} == {"gain.svg": b"<svg/>"}
+
     # Artifacts hold the bundle, loadable by hash, and nothing that could run
     fetched = Path(client.download_artifacts(tracked.run_id, "model", str(tmp_path)))
     assert read_bundle(fetched / "bundle").version == bundle.version
     assert sorted(path.name for path in fetched.iterdir()) == ["MLmodel", "bundle"]
     assert not [path for path in fetched.rglob("*") if path.suffix in (".pkl", ".pickle", ".py")]
     # Nothing was written where the process happened to stand
-    assert {path.name for path in tmp_path.iterdir()} == {"var", "bundle", "model"}
+    assert {path.name for path in tmp_path.iterdir()} == {"var", "bundle", "model", "plots"}
 
 
 def test_registered_model_has_its_signature_and_aliases_move(store, content, other_content, client, tmp_path):
@@ -140,11 +152,17 @@ def test_registered_model_has_its_signature_and_aliases_move(store, content, oth
         found = client.get_registered_model("product-affinity").aliases
         return {name: int(number) for name, number in found.items()}
 
-    assert alias_champion(store, bundles[0].version) == "1"
+    assert alias_champion(store, bundles[0].version, why="first") == "1"
     assert aliases() == {"challenger": 2, "champion": 1}
-    assert alias_champion(store, bundles[1].version) == "2"
-    assert alias_champion(store, bundles[1].version) == "2"
+    assert alias_champion(store, bundles[1].version, why="better") == "2"
+    assert alias_champion(store, bundles[1].version, why="better") == "2"
     assert aliases() == {"challenger": 2, "champion": 2, "previous": 1}
+    # a rollback, and a challenger that is refused: every decision is told on its version, the second moves nothing
+    assert alias_champion(store, bundles[0].version, why="restored: lists looked wrong") == "1"
+    note_decision(store, bundles[1].version, "refused: P06")
+    assert aliases() == {"challenger": 2, "champion": 1, "previous": 2}
+    decisions = [client.get_model_version("product-affinity", number).tags["decision"] for number in ("1", "2")]
+    assert decisions == ["restored: lists looked wrong", "refused: P06"]
 
 
 def test_failure_leaves_the_bundle_and_marks_the_run(store, bundle, client, monkeypatch):
@@ -152,7 +170,7 @@ def test_failure_leaves_the_bundle_and_marks_the_run(store, bundle, client, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(client), "log_artifacts", fail)
-    with pytest.raises(TrackingError, match="The bundle is safe") as caught:
+    with pytest.raises(TrackingError, match="Bundles are safe") as caught:
         track(store, bundle)
     assert caught.value.exit_code == 75
     assert read_bundle(bundle.folder).version == bundle.version
@@ -181,7 +199,7 @@ def test_two_fresh_processes_share_a_store(tmp_path):
     code = (
         "import sys; from pathlib import Path;"
         "from product_affinity.registry.tracking import TrackingError, alias_champion, tracking_store\n"
-        "try: alias_champion(tracking_store(Path(sys.argv[1])), 'abc')\n"
+        "try: alias_champion(tracking_store(Path(sys.argv[1])), 'abc', why='x')\n"
         "except TrackingError as error: print(error)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "var")]

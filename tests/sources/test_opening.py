@@ -152,8 +152,8 @@ def test_a_duckdb_file_is_read_and_never_written(engine, tmp_path):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("postgresql://host/db", "is an address; only folders and .duckdb files"),
-        ("postgresql:/host/db", "is an address; only folders and .duckdb files"),
+        ("mysql://host/db", "is an address of a kind we cannot read; folders, .duckdb files and postgresql://"),
+        ("postgresql:/host/db", "not an address like postgresql://user@host:5432/database"),
         ("nowhere", "nowhere not found"),
         ("data.xlsx", "is no folder and no .duckdb file"),
     ],
@@ -162,7 +162,7 @@ def test_other_sources_are_refused(engine, tmp_path, monkeypatch, path, message)
     monkeypatch.chdir(tmp_path)
     Path("data.xlsx").touch()
     with pytest.raises(UsageError, match=message):
-        open_sources(engine, Path(path), tmp_path)
+        open_sources(engine, path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,18 @@ def test_other_sources_are_refused(engine, tmp_path, monkeypatch, path, message)
     [
         "postgresql://u:S3cret@h/db",
         "postgresql://u:S3cret/@:x@h/db",
+        "postgresql://u:S3cret/x@h/db",
         "postgresql:u:S3cret@h",
         "postgresql://h/db?user=u&password=S3cret",
+        "postgresql://h/db?sslpassword=S3cret",
+        "postgresql://u:S3%ret@h/db",
+        "postgres://u:S3cret@h/db",
         "host=h password=S3cret",
     ],
 )
 def test_no_message_holds_a_password(engine, tmp_path, address):
     with pytest.raises(UsageError) as raised:
-        open_sources(engine, Path(address), tmp_path)
+        open_sources(engine, address, tmp_path)
     assert "S3cret" not in str(raised.value)
 
 

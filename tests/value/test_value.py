@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from product_affinity.value import expected_arr, fill_capacity
+from product_affinity.value import expected_arr
 from tests.company import account, catalog, company, subscription
 
 AS_OF = pd.Timestamp("2026-03-01")
@@ -53,19 +53,3 @@ def test_an_outlier_is_capped():
     without = arr(*rows)[0]
     with_outlier = arr(*rows, subscription("C", "mail", "2025-02-01", arr_usd=1e9))[0]
     assert with_outlier == pytest.approx(without, rel=0.01)
-
-
-def test_slots_go_to_the_most_valuable_and_ties_to_the_first_id():
-    rows = pd.DataFrame(
-        {
-            "owner_key": ["o", "o", "o", "p"],
-            "account_id": ["C", "A", "B", "D"],
-            "product_id": "crm",
-            "value_usd": [5.0, 5.0, 9.0, 1.0],
-        },
-        index=[10, 11, 12, 13],
-    )
-    chosen = fill_capacity(rows, slots=pd.Series({"o": 2, "p": 0}))
-    assert chosen.to_dict() == {10: False, 11: True, 12: True, 13: False}
-    shuffled = rows.sample(frac=1, random_state=1)
-    assert fill_capacity(shuffled, slots=pd.Series({"o": 2, "p": 0})).to_dict() == chosen.to_dict()

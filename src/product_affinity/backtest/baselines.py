@@ -2,14 +2,14 @@
 
 Each has ``fit(rows, columns) -> self`` and ``predict(rows) -> probability per row``. Scores that are no
 probabilities (a usage level, an affinity) become probabilities by a logistic fit on that one variable over
-the training rows, which keeps their ranking and lets log-loss be shown.
+the training rows, which keeps their ranking and lets log-loss be shown. A rule that ranks the wrong way round is not
+turned: its slope is held just above 0, so it is shown as it would have been followed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Collection
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -27,6 +27,12 @@ RECENT_DAYS = 60
 RECENT_RATE = "commercial_recent_rate"
 #: prior weight of the overall rate in a product's rate, in rows
 RATE_STRENGTH = 20.0
+#: column of the training table with the readiness scorecard's points, 0 to 100; no feature of any model
+SCORECARD = "scorecard_points"
+#: added to points × affinity before its logarithm, in shares: a pair without points is last, not infinitely far away
+SCORECARD_FLOOR = 1e-3
+#: smallest slope: keeps the ranking of a rule that does not hold, at the base rate
+LEAST_SLOPE = 1e-6
 #: logistic regression trains on at most so many negatives per adoption, with the exact prior correction
 NEGATIVES_PER_POSITIVE = 10
 
@@ -58,8 +64,12 @@ class OneVariableModel:
         known = raw[np.isfinite(raw)]
         self._median = float(np.median(known)) if len(known) else 0.0
         target = _target(rows)
-        intercept, slope = calibration_line(target, self._filled(raw), np.ones(len(target)))
-        self._line = (intercept, slope) if np.isfinite(slope) else (_rate_log_odds(target), 0.0)
+        filled = self._filled(raw)
+        intercept, slope = calibration_line(target, filled, np.ones(len(target)))
+        if not slope >= LEAST_SLOPE:
+            slope = LEAST_SLOPE
+            intercept = _rate_log_odds(target) - slope * float(filled.mean())
+        self._line = (intercept, slope)
         return self
 
     def predict(self, rows: pd.DataFrame) -> Vector:
@@ -97,31 +107,26 @@ class Popularity:
         return rows["product_id"].map(self._rate).fillna(self._overall).to_numpy(np.float64)
 
 
-class OneColumn:
-    """Ranks by one feature column alone, whatever the other columns say.
+class OneScore:
+    """Ranks by one score of a row alone, whatever the other columns say.
 
     Parameters
     ----------
-    column : str
-        Its name.
-    transform : callable
-        Increasing; brings the column near to log-odds, or to the logarithm of a level.
+    score : callable
+        From rows to a score near to log-odds, or to the logarithm of a level; NaN where unknown.
     """
 
-    def __init__(self, column: str, transform: Callable[[Vector], Vector]) -> None:
-        self._column, self._transform = column, transform
+    def __init__(self, score: Callable[[pd.DataFrame], Vector]) -> None:
+        self._score = score
 
     def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Self:
-        """Map the column to probabilities."""
+        """Map the score to probabilities."""
         self._model = OneVariableModel(self._score).fit(rows)
         return self
 
     def predict(self, rows: pd.DataFrame) -> Vector:
         """Probability of adoption per row."""
         return self._model.predict(rows)
-
-    def _score(self, rows: pd.DataFrame) -> Vector:
-        return self._transform(rows[self._column].to_numpy(np.float64))
 
 
 class Logistic:
@@ -226,6 +231,19 @@ def _as_it_is(score: Vector) -> Vector:
     return score
 
 
+def _one_column(column: str, transform: Callable[[Vector], Vector]) -> Callable[[], Baseline]:
+    return lambda: OneScore(lambda rows: transform(rows[column].to_numpy(np.float64)))
+
+
+def _scorecard_times(affinity: str, is_share: bool) -> Callable[[], Baseline]:
+    def score(rows: pd.DataFrame) -> Vector:
+        known = rows[affinity].to_numpy(np.float64)
+        share = known if is_share else np.asarray(expit(known), dtype=np.float64)
+        return np.asarray(np.log(rows[SCORECARD].to_numpy(np.float64) / 100 * share + SCORECARD_FLOOR))
+
+    return lambda: OneScore(score)
+
+
 #: in order of preference
 AFFINITY_TRANSFORMS: dict[str, Callable[[Vector], Vector]] = {
     "commercial_affinity_max": _share_log_odds,
@@ -234,12 +252,18 @@ AFFINITY_TRANSFORMS: dict[str, Callable[[Vector], Vector]] = {
 
 
 def available_baselines(
-    columns: tuple[FeatureColumn, ...],
+    columns: tuple[FeatureColumn, ...], others: Collection[str] = ()
 ) -> tuple[dict[str, Callable[[], Baseline]], tuple[str, ...]]:
     """Name the baselines that these columns allow, with how each is made, and what is left out and why.
 
     `activity` ranks by the account's usage level alone (`activity_column`), `affinity` by what owners of the
-    same products took (`commercial_affinity_max`, else `commercial_affinity_log_odds_sum`).
+    same products took (`commercial_affinity_max`, else `commercial_affinity_log_odds_sum`), `scorecard` by the
+    readiness scorecard's points, `scorecard_affinity` by points × affinity.
+
+    Parameters
+    ----------
+    columns : the feature columns.
+    others : columns of the training table that are no features.
     """
     lineup: dict[str, Callable[[], Baseline]] = {"popularity": Popularity}
     left_out = []
@@ -247,13 +271,20 @@ def available_baselines(
     if activity is None:
         left_out.append("baseline activity left out: no usage level of account grain among the columns")
     else:
-        lineup["activity"] = partial(OneColumn, activity, _log_level)
+        lineup["activity"] = _one_column(activity, _log_level)
     present = {column.name for column in columns}
     affinity = next((name for name in AFFINITY_TRANSFORMS if name in present), None)
     if affinity is None:
         left_out.append(f"baseline affinity left out: no column {' or '.join(AFFINITY_TRANSFORMS)}")
     else:
-        lineup["affinity"] = partial(OneColumn, affinity, AFFINITY_TRANSFORMS[affinity])
+        lineup["affinity"] = _one_column(affinity, AFFINITY_TRANSFORMS[affinity])
+    if SCORECARD not in others:
+        left_out.append("baseline scorecard left out: playbook/readiness.yml gives no points")
+    else:
+        lineup["scorecard"] = _one_column(SCORECARD, lambda points: points / 100)
+        if affinity is not None:
+            is_share = AFFINITY_TRANSFORMS[affinity] is _share_log_odds
+            lineup["scorecard_affinity"] = _scorecard_times(affinity, is_share)
     return lineup | {"logistic": Logistic, "lightgbm_default": DefaultLightGBM}, tuple(left_out)
 
 

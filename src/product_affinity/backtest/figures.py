@@ -1,7 +1,8 @@
 """The figures of scored test rows, for the data as it is and for every bootstrap resample at once.
 
 Rankings are taken where lists are made: within one product at one as-of date (fold). A product's figure is
-the mean over its folds weighted by adoptions, the headline the plain mean over products. Value and
+the mean over its folds weighted by adoptions, the headline the plain mean over products with adoptions enough.
+`auc_within` weights every product by its adoptions instead, so that it exists in small groups too. Value and
 calibration are figures of all pairs of a fold together.
 """
 
@@ -32,6 +33,7 @@ PRODUCTS_SHOWN = 7
 #: name of each figure and how a table heads it
 METRICS = {
     "auc": "AUC",
+    "auc_within": "AUC within",
     "ap": "AP",
     "lift": "lift@10 %",
     "precision_at_k": "precision@k",
@@ -117,6 +119,7 @@ def all_figures(sample: Sample, *, min_positives: int) -> dict[str, dict[str, Ve
     for model, score in sample.scores.items():
         for metric in PER_PRODUCT:
             figures[model][metric] = _mean([products[name][model][metric] for name in kept], sample)
+        figures[model]["auc_within"] = _within(products, model, sample)
         figures[model] |= _account_rankings(sample, score)
     return figures
 
@@ -235,6 +238,14 @@ def _totals(sample: Sample, parts: Matrix) -> Matrix:
     accounts = sample.weightings.shape[0]
     sums = [np.bincount(sample.codes, weights=column, minlength=accounts) for column in parts.T]
     return np.stack(sums) @ sample.weightings
+
+
+def _within(products: dict[str, dict[str, dict[str, Vector]]], model: str, sample: Sample) -> Vector:
+    """AUC within product and fold, each product weighted by its adoptions: no product is too thin to count."""
+    values = np.stack([figures[model]["auc"] for figures in products.values()])
+    adoptions = np.array([_positives(sample, name) for name in products])[:, None]
+    weight = np.where(np.isnan(values), 0.0, adoptions)
+    return ratio((weight * np.nan_to_num(values)).sum(axis=0), weight.sum(axis=0))
 
 
 def _positives(sample: Sample, product: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,14 @@ import numpy as np
 import pandas as pd
 from rich.console import Group
 
-from product_affinity.backtest.figures import (
-    METRICS,
-    Sample,
-    all_figures,
-    build_sample,
-    pair_figures,
-    product_figures,
-)
+from product_affinity.backtest.figures import METRICS
 from product_affinity.backtest.folds import Fold
-from product_affinity.backtest.tables import difference_table, group_table, headline, model_table
-from product_affinity.models.bootstrap import recentred_interval
-from product_affinity.models.gain import Vector
+from product_affinity.backtest.tables import difference_table, group_table, headline, horizon_table, model_table
 
 #: populations reported apart; the first is the headline
 POPULATIONS = ("first_time", "win_back", "in_pipeline")
 GROUPINGS = {"product": "product_id", "segment": "segment", "tenure": "tenure", "fold": "fold"}
 COMPARED = "blend"
-#: a mean of absolute gaps is mostly noise of the sample, which resampling doubles
-WITHOUT_INTERVAL = ("calibration_error",)
 
 
 @dataclass(frozen=True)
@@ -46,8 +35,18 @@ class BacktestResult:
     overall : population, model, metric, value, low, high (95 %, account-clustered).
     differences : baseline, metric, and value, low, high of blend − baseline on the same resamples.
     groups : grouping (product, segment, tenure, fold), group, pairs, adoptions, base_rate, model, metric,
-        value: headline rows without intervals.
+        value, low, high: headline rows.
     notes : folds and baselines that were left out, and why.
+    group_differences : grouping, group, model (all but the blend), metric, and value, low, high of blend − model.
+    weights : fold, product_id, candidate, weight of the blend (0 to 1).
+    training : fold, product_id, pairs, adoptions, launch_estimate (too few adoptions to learn from).
+    overlaps : fold, product_id, pairs, overlap: share (0 to 1) of the first tenth that the blend of the fold
+        before also has there.
+    levels : as_of, fold, model, pairs, adoptions, base_rate, expected, value, low, high: observed ÷ expected
+        by month, scored by the latest model trained by then.
+    min_positives : adoptions a product needs to enter the means over products.
+    horizons : horizon_days, fold, pairs, adoptions, base_rate, corrected_share, metric, value, low, high of
+        further horizons as published, coherent with the main one; empty where there are none.
     """
 
     folds: tuple[Fold, ...]
@@ -59,6 +58,24 @@ class BacktestResult:
     differences: pd.DataFrame
     groups: pd.DataFrame
     notes: tuple[str, ...]
+    group_differences: pd.DataFrame
+    weights: pd.DataFrame
+    training: pd.DataFrame
+    overlaps: pd.DataFrame
+    levels: pd.DataFrame
+    min_positives: int
+    horizons: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def headline_counts(self) -> dict[str, Any]:
+        """Pairs, accounts, adoptions and base_rate of first-time adoptions in white space."""
+        return next(row for row in _records(self.counts) if row["population"] == POPULATIONS[0])
+
+    @property
+    def launch_estimates(self) -> tuple[str, ...]:
+        """Products whose scores were a launch estimate at the last origin, sorted."""
+        last = self.training[self.training["fold"].eq(self.training["fold"].max())]
+        return tuple(sorted(map(str, last.loc[last["launch_estimate"], "product_id"])))
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the predictions as plain values; figures that do not exist are None."""
@@ -79,6 +96,14 @@ class BacktestResult:
             "overall": _records(self.overall),
             "differences": _records(self.differences),
             "groups": _records(self.groups),
+            "group_differences": _records(self.group_differences),
+            "weights": _records(self.weights),
+            "training": _records(self.training),
+            "overlaps": _records(self.overlaps),
+            "levels": _records(self.levels),
+            "horizons": _records(self.horizons),
+            "launch_estimates": list(self.launch_estimates),
+            "min_positives": self.min_positives,
             "notes": list(self.notes),
         }
 
@@ -91,7 +116,7 @@ class BacktestResult:
     def render(self) -> Group:
         """Return tables for the terminal: models beside baselines, differences, products, segments, folds."""
         first_time = self.overall[self.overall["population"] == POPULATIONS[0]]
-        counts = {row["population"]: row for row in _records(self.counts)}
+        counts = {str(row["population"]): row for row in _records(self.counts)}
         parts: list[Any] = [
             headline([str(fold.origin) for fold in self.folds], counts[POPULATIONS[0]]),
             model_table("Who is found first", first_time, self.models, METRIC_PAGES[0]),
@@ -101,134 +126,24 @@ class BacktestResult:
         for grouping in GROUPINGS:
             chosen = self.groups[self.groups["grouping"] == grouping]
             if not chosen.empty:
-                parts.append(group_table(grouping, chosen, (COMPARED, *self.baselines)))
+                marked = self.launch_estimates if grouping == "product" else ()
+                parts.append(group_table(grouping, chosen, (COMPARED, *self.baselines), marked=marked))
         for population in POPULATIONS[1:]:
             apart = self.overall[self.overall["population"] == population]
             if not apart.empty:
                 parts.append(headline([], counts[population]))
                 parts.append(model_table(f"Apart: {population}", apart, self.models, METRIC_PAGES[2]))
+        if len(self.horizons):
+            parts.append(horizon_table(self.horizons))
         return Group(*parts, *self.notes)
 
 
 METRIC_PAGES = (
-    ("auc", "ap", "lift", "precision_at_k", "map_at_7", "hit_at_7"),
+    ("auc", "auc_within", "ap", "lift", "precision_at_k", "map_at_7", "hit_at_7"),
     ("captured_at_1pct", "captured_at_k", "log_loss_skill", "observed_over_expected", "calibration_error",
      "calibration_slope"),
-    ("auc", "ap", "lift", "captured_at_1pct", "log_loss_skill", "observed_over_expected"),
+    ("auc_within", "ap", "lift", "captured_at_1pct", "log_loss_skill", "observed_over_expected"),
 )  # fmt: skip
-
-
-def compare(
-    predictions: pd.DataFrame,
-    folds: tuple[Fold, ...],
-    *,
-    models: tuple[str, ...],
-    baselines: tuple[str, ...],
-    min_positives: int,
-    n_resamples: int,
-    random_state: int,
-    notes: tuple[str, ...],
-) -> BacktestResult:
-    """Compute all figures of scored test rows.
-
-    Parameters
-    ----------
-    predictions : see `BacktestResult`.
-    folds : as run.
-    models, baselines : column names of the probabilities.
-    min_positives : adoptions a product needs to enter the means over products.
-    n_resamples, random_state : of the account-clustered bootstrap, shared by all figures.
-    notes : carried along.
-    """
-    valued = predictions.assign(value=predictions["expected_arr_usd"].astype(float).fillna(0.0))
-    parts = {name: valued[mask] for name, mask in _populations(predictions).items()}
-    overall, differences = [], pd.DataFrame()
-    for name, rows in parts.items():
-        if rows.empty:
-            continue
-        sample = build_sample(rows, models, n_resamples=n_resamples, random_state=random_state)
-        figures = all_figures(sample, min_positives=min_positives)
-        overall.append(_intervals(figures).assign(population=name))
-        if name == POPULATIONS[0]:
-            deltas = {
-                baseline: {metric: figures[COMPARED][metric] - figures[baseline][metric] for metric in METRICS}
-                for baseline in baselines
-            }
-            differences = _intervals(deltas).rename(columns={"model": "baseline"})
-    return BacktestResult(
-        folds=folds,
-        models=models,
-        baselines=baselines,
-        predictions=predictions,
-        counts=pd.DataFrame([_counts(name, rows) for name, rows in parts.items()]),
-        overall=pd.concat(overall, ignore_index=True)[["population", "model", "metric", "value", "low", "high"]],
-        differences=differences,
-        groups=_groups(parts[POPULATIONS[0]], models, min_positives),
-        notes=notes,
-    )
-
-
-def _populations(predictions: pd.DataFrame) -> dict[str, pd.Series]:
-    shown, again = predictions["status"] == "white_space", predictions["is_winback"].astype(bool)
-    return dict(zip(POPULATIONS, (shown & ~again, shown & again, ~shown), strict=True))
-
-
-def _counts(population: str, rows: pd.DataFrame) -> dict[str, Any]:
-    adoptions = int(rows["adopted"].sum())
-    return {
-        "population": population,
-        "pairs": len(rows),
-        "accounts": int(rows["account_id"].nunique()),
-        "adoptions": adoptions,
-        "base_rate": adoptions / len(rows) if len(rows) else float("nan"),
-    }
-
-
-def _intervals(figures: dict[str, dict[str, Vector]]) -> pd.DataFrame:
-    rows = []
-    for model, values in figures.items():
-        for metric in METRICS:
-            draws = values[metric][1:] if metric not in WITHOUT_INTERVAL else np.array([])
-            interval = recentred_interval(float(values[metric][0]), draws)
-            rows.append((model, metric, interval.estimate, interval.low, interval.high))
-    return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])
-
-
-def _differences(figures: dict[str, dict[str, Vector]], baselines: tuple[str, ...]) -> pd.DataFrame:
-    deltas = {
-        baseline: {metric: figures[COMPARED][metric] - figures[baseline][metric] for metric in METRICS}
-        for baseline in baselines
-    }
-    return _intervals(deltas).rename(columns={"model": "baseline"})
-
-
-def _groups(rows: pd.DataFrame, models: tuple[str, ...], min_positives: int) -> pd.DataFrame:
-    records: list[dict[str, Any]] = []
-    for grouping, column in GROUPINGS.items():
-        for group, chosen in rows.groupby(column, sort=True):
-            sample = build_sample(chosen, models, n_resamples=0, random_state=0)
-            adoptions = int(chosen["adopted"].sum())
-            about = {
-                "grouping": grouping,
-                "group": str(group),
-                "pairs": len(chosen),
-                "adoptions": adoptions,
-                "base_rate": adoptions / len(chosen),
-            }
-            for model, values in _group_figures(sample, grouping, min_positives).items():
-                records += [
-                    about | {"model": model, "metric": metric, "value": float(value[0])}
-                    for metric, value in values.items()
-                ]
-    return pd.DataFrame(records)
-
-
-def _group_figures(sample: Sample, grouping: str, min_positives: int) -> dict[str, dict[str, Vector]]:
-    if grouping != "product":
-        return all_figures(sample, min_positives=min_positives)
-    # one product alone: its own rankings whatever its adoptions, and no ranking of products
-    own, pairs = next(iter(product_figures(sample).values())), pair_figures(sample)
-    return {model: own[model] | pairs[model] for model in own}
 
 
 def _model_json(first_time: pd.DataFrame, model: str) -> dict[str, Any]:
@@ -245,4 +160,6 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
+    if isinstance(value, pd.Timestamp):
+        return str(value.date())
+    return value.item() if isinstance(value, np.generic) else value

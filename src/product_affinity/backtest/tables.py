@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def difference_table(differences: pd.DataFrame, baselines: Sequence[str]) -> Tab
     differences : baseline, metric, value, low, high.
     baselines : in the order of rows.
     """
-    metrics = ("auc", "ap", "lift", "captured_at_1pct", "log_loss_skill", "map_at_7")
+    metrics = ("auc", "auc_within", "ap", "lift", "captured_at_1pct", "log_loss_skill", "map_at_7")
     table = _table("Blend minus baseline (paired)", "baseline", [f"Δ {METRICS[metric]}" for metric in metrics])
     cells = _cells(differences, "baseline", sign="+")
     for baseline in baselines:
@@ -56,27 +56,56 @@ def difference_table(differences: pd.DataFrame, baselines: Sequence[str]) -> Tab
     return table
 
 
-def group_table(grouping: str, groups: pd.DataFrame, models: Sequence[str]) -> Table:
-    """AUC of the blend and the baselines per group, with the group's size and base rate.
+def group_table(grouping: str, groups: pd.DataFrame, models: Sequence[str], *, marked: Collection[str] = ()) -> Table:
+    """AUC within product and fold of the blend and the baselines per group, with the group's size and base rate.
 
     Parameters
     ----------
     grouping : what the groups are.
-    groups : group, pairs, adoptions, base_rate, model, metric, value.
-    models : in the order of columns.
+    groups : group, pairs, adoptions, base_rate, model, metric, value, low, high.
+    models : in the order of columns; the first is shown with its interval.
+    marked : groups whose scores were launch estimates.
     """
     heads = ["pairs", "adoptions", "base rate", *(f"AUC {model}" for model in models)]
     table = _table(f"By {grouping}", grouping, heads)
-    auc = groups[groups["metric"] == "auc"]
+    auc = groups[groups["metric"] == "auc_within"]
     for group, rows in auc.groupby("group", sort=True):
-        values = rows.set_index("model")["value"]
-        about = rows.iloc[0]
+        by_model = {row["model"]: row for row in rows.to_dict(orient="records")}
+        first = about = by_model[models[0]]
+        values = [_number(by_model[model]["value"]) for model in models[1:]]
+        shown = _with_interval(first["value"], first["low"], first["high"], "")
         table.add_row(
-            str(group),
+            f"{group} (launch estimate)" if group in marked else str(group),
             f"{int(about['pairs']):,}",
             f"{int(about['adoptions']):,}",
             f"{100 * about['base_rate']:.2f} %",
-            *(_number(float(values[model])) for model in models),
+            shown,
+            *values,
+        )
+    return table
+
+
+def horizon_table(horizons: pd.DataFrame) -> Table:
+    """Further horizons as published, one row each, with its base rate.
+
+    Parameters
+    ----------
+    horizons : of `BacktestResult`; not empty.
+    """
+    metrics = list(horizons["metric"].drop_duplicates())
+    heads = ["tested at", "pairs", "adoptions", "base rate", "mended", *(METRICS[metric] for metric in metrics)]
+    table = _table("Further horizons of the blend, made coherent with the main one", "days", heads)
+    cells = _cells(horizons, "horizon_days")
+    for about in horizons.drop_duplicates("horizon_days").to_dict(orient="records"):
+        days = about["horizon_days"]
+        table.add_row(
+            str(days),
+            str(about["fold"]),
+            f"{about['pairs']:,}",
+            f"{about['adoptions']:,}",
+            f"{100 * about['base_rate']:.2f} %",
+            f"{100 * about['corrected_share']:.1f} %",
+            *(cells[days, metric] for metric in metrics),
         )
     return table
 

@@ -13,7 +13,7 @@ every engine, and the slow oracle of the tests, agree on time zones and daylight
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,23 @@ SQL_TYPES = {
 }
 DERIVED = ("_event_on", "_known_on", "_superseded_on")
 FIRST_DAY, LAST_DAY = "date '0001-01-01'", "date '9999-12-31'"
+# What systems overwrite in place: without versions these say of every past date what is true today. A closing column
+# tells its own date and `stage` is read from versioned rows only, so neither is among them.
+OVERWRITTEN: dict[str, tuple[str, ...]] = {
+    "subscriptions": ("arr_usd", "seats", "renewal_on", "plan"),
+    "tickets": ("escalated",),
+    "contacts": ("area", "seniority", "is_champion", "is_sponsor", "last_touch_at", "opted_out"),
+    "opportunities": ("arr_usd", "stakeholder_id", "discount"),
+}
 
 
 def open_engine(threads: int) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB whose instants are UTC whatever the machine's zone is."""
     connection = duckdb.connect(config={"threads": threads})
-    connection.execute("load icu; set TimeZone = 'UTC'; set enable_progress_bar = false")
+    connection.execute("load icu; set TimeZone = 'UTC'")
+    # In a notebook it is off already, and may not be set where its widgets are not installed.
+    if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        connection.execute("set enable_progress_bar = false")
     return connection
 
 
@@ -79,6 +90,28 @@ def as_known(table: str, column: str, alias: str, as_of: str) -> str:
     if definition is None or definition.closed_by is None:
         return f"{alias}.{column}"
     return f"case when {alias}.{day_column(definition.closed_by)} < {as_of} then {alias}.{column} end"
+
+
+def overwritten_query(table: str, relation: str) -> str:
+    """SQL of one row: whether any row carries `known_at`, then of each `OVERWRITTEN` column whether any is filled.
+
+    Parameters
+    ----------
+    table : a table of `OVERWRITTEN`.
+    relation : SQL relation with its facts.
+    """
+    filled = ", ".join(f"coalesce(bool_or({name} is not null), false)" for name in OVERWRITTEN[table])
+    return f"select coalesce(bool_or({KNOWN_AT} is not null), false), {filled} from {relation}"
+
+
+def without_history(table: str, answer: Sequence[object]) -> tuple[str, ...]:
+    """Columns that say today's state of every date, from the answer to `overwritten_query`.
+
+    >>> without_history("tickets", (False, True)), without_history("tickets", (True, True))
+    (('escalated',), ())
+    """
+    versioned, *filled = answer
+    return () if versioned else tuple(n for n, is_filled in zip(OVERWRITTEN[table], filled, strict=True) if is_filled)
 
 
 def dated_select(
@@ -151,6 +184,17 @@ def local_day(column: str, timezone: str) -> str:
     if timezone == "UTC":
         return f"cast({column} as date)"
     return f"cast(timezone('{timezone}', timezone('UTC', {column})) as date)"
+
+
+def overwritten_columns(facts: Facts) -> dict[str, tuple[str, ...]]:
+    """Return, per table without versions, the filled columns that its source overwrites (`OVERWRITTEN`)."""
+    found = {}
+    for table in OVERWRITTEN:
+        if facts.has(table):
+            answer = facts.connection.execute(overwritten_query(table, f"facts.{table}")).fetchall()[0]
+            if names := without_history(table, answer):
+                found[table] = names
+    return found
 
 
 @dataclass(frozen=True)

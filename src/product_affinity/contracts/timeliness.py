@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from product_affinity.contracts.facts import FIRST_DAY, usable
+from product_affinity.contracts.facts import FIRST_DAY, OVERWRITTEN, overwritten_query, usable, without_history
 from product_affinity.schema import TABLES, Table
 from product_affinity.schema.sql import quote_text
 
@@ -26,6 +26,8 @@ class Timeliness:
     later : rows whose fact happens on or after the as-of date; they are legal and not used.
     rows : rows of the table.
     first_later : the earliest of them in the words of its key, empty without one.
+    without_history : filled columns that the source overwrites, where the table has no versions.
+    premature : uses of a product before its first start in words, empty without one.
     """
 
     table: str
@@ -34,18 +36,31 @@ class Timeliness:
     later: int
     rows: int
     first_later: str
+    without_history: tuple[str, ...] = ()
+    premature: str = ""
 
     def note(self, as_of: dt.date) -> str | None:
-        """Say that the table holds nothing, or rows on or after the as-of date; None where neither is so."""
+        """Say what should be known of the table; None where nothing is.
+
+        That it holds nothing, that rows lie on or after the as-of date, that columns without a history say of the
+        past what is true today, that products were used before they were bought.
+        """
         if not self.rows:
             return "no rows, everything that needs it is unknown"
-        if not self.later:
-            return None
-        column = TABLES[self.table].event
-        return (
-            f"{self.later:,} of {self.rows:,} rows have {column} on or after {as_of} and are not used "
-            f"(first: {self.first_later})"
-        )
+        said = []
+        if self.later:
+            said.append(
+                f"{self.later:,} of {self.rows:,} rows have {TABLES[self.table].event} on or after {as_of} and are "
+                f"not used (first: {self.first_later})"
+            )
+        if self.without_history:
+            said.append(
+                f"no known_at: {', '.join(self.without_history)} say of the past what is true today, "
+                "which is not point-in-time"
+            )
+        if self.premature:
+            said.append(self.premature)
+        return "; ".join(said) or None
 
     def staleness(self, as_of: dt.date, within_days: int) -> str | None:
         """Say that the table ends too long before the as-of date; None where it does not.
@@ -91,7 +106,39 @@ def read_timeliness(connection: duckdb.DuckDBPyConnection, table: Table, path: P
             f"where _event_on >= {day} order by _event_on, {', '.join(table.key)} limit 1"
         ).fetchone()
         first = str(found[0]) if found else ""
-    return Timeliness(table.name, newest, oldest, int(later), int(rows), first)
+    stateful = table.name in OVERWRITTEN
+    answer = (
+        connection.execute(overwritten_query(table.name, f"read_parquet({relation})")).fetchall() if stateful else []
+    )
+    timeless = without_history(table.name, answer[0]) if answer else ()
+    early = _premature(connection, path) if table.name == "usage" else ""
+    return Timeliness(table.name, newest, oldest, int(later), int(rows), first, timeless, early)
+
+
+def _premature(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """Say how much use lies before the product's first start: provisioned before billing, it tells of the sale."""
+    subscriptions = path.with_name("subscriptions.parquet")
+    if not subscriptions.exists():
+        return ""
+    early = (
+        f"from read_parquet({quote_text(str(path))}) as used join (select account_id, product_id, min(start_on) as "
+        f"first_on from read_parquet({quote_text(str(subscriptions))}) group by all) as bought "
+        "using (account_id, product_id) where used.date < bought.first_on"
+    )
+    rows, pairs = connection.execute(
+        f"select count(*), count(distinct (account_id, product_id)) {early}"
+    ).fetchone() or (0, 0)
+    if not rows:
+        return ""
+    example = connection.execute(
+        f"select account_id, product_id, used.date, bought.first_on {early} order by all limit 1"
+    ).fetchall()[0]
+    account, product, day, first_on = example
+    return (
+        f"{rows:,} rows of {pairs:,} purchases lie before the product's first start (first: {account}, {product}, "
+        f"{day}, started {first_on}): use before billing tells of the sale, so no signal should read it for a product "
+        "not owned"
+    )
 
 
 def nothing_known(seen: Mapping[str, Timeliness], as_of: dt.date) -> str | None:

@@ -27,7 +27,7 @@ SIGNALS = (
     ("executive_change", 0.008, 0.0),
     ("launch", 0.006, 0.2),
     ("department_growth", 0.020, 0.4),
-    ("milestone", 0.030, 0.3),
+    ("milestone", 0.09, 0.3),
 )
 """Kind, chance per account and period, weight of growth."""
 PAIR_SIGNALS = (("request", 0.0012), ("substitute", 0.0015))
@@ -63,7 +63,7 @@ def health_rows(history: History) -> Columns:
         state = latent.health[period, here] + rng.normal(0.0, 0.3, len(here))
         pieces.append((here, products, np.full(len(here), start + 2), state))
     account, product, day, state = (np.concatenate([piece[n] for piece in pieces]) for n in range(4))
-    score = np.clip(np.round(66.0 + 15.0 * state + rng.normal(0.0, 4.0, len(state))), 0, 100)
+    score = np.clip(np.round(72.0 + 15.0 * state + rng.normal(0.0, 4.0, len(state))), 0, 100)
     order = np.lexsort((product, day, account))
     rows_: Columns = {
         "account_id": Words(account, numbered("A", len(history.population))),

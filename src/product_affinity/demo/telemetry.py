@@ -25,6 +25,8 @@ GAP_CHANCE = 0.02
 LATE_ROW_SHARE, LATE_DAY_SHARE = 0.01, 0.02
 """Rows that arrive 1 to 6 days late, and days all of whose rows do."""
 ARRIVAL_SECONDS = 20 * 3600
+USE_LEVEL = 1.0
+"""Log-odds of a seat being used on a full working day, at an average level: nearly three quarters of the seats."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def usage_pieces(history: History, subscriptions: Subscriptions) -> Iterator[Col
         fill = np.exp(0.6 * levels[rows, columns] + 0.3 * subscriptions.traits[index][rows])
         late = np.where(rng.random(len(rows)) < LATE_ROW_SHARE, rng.integers(1, 7, len(rows)), 0)
         known = days.day[columns] + np.maximum(late, days.delay[columns])
-        limit = np.round(np.clip(0.42 * fill * rng.lognormal(0.0, 0.06, len(rows)), 0.0, 1.2), 2)
+        limit = np.round(np.clip(0.36 * fill * rng.lognormal(0.0, 0.06, len(rows)), 0.0, 1.2), 2)
         arrived = known < history.clock.until
         piece: Columns = {
             "account_id": Words(subscriptions.account[index][rows], accounts),
@@ -114,7 +116,7 @@ def _users(
     seats = subs.seats_at(period)[index]
     age = days.day - subs.start[index][:, None]
     ramp = np.clip((age + 7) / 45.0, 0.0, 1.0)
-    share = 1.0 / (1.0 + np.exp(-(levels + 0.9 * subs.traits[index][:, None])))
+    share = 1.0 / (1.0 + np.exp(-(USE_LEVEL + levels + 0.9 * subs.traits[index][:, None])))
     mean = seats[:, None] * share * ramp * days.factor
     running = (age >= 0) & (days.day < subs.end[index][:, None])
     return np.where(running, rng.poisson(mean), 0), np.maximum(seats, 1)
@@ -211,6 +213,6 @@ def _mean_uses(
     account, target = subs.account[sub], features.target[feature]
     shown = (1.0 - share) * need[0][account, target] + share * need[1][account, target]
     adoption = history.population.core_adoption[account] + subs.traits[sub] * 0.3
-    taken_up = (adoption + 1.2 * np.cos(1.7 * feature + 0.3 * account)) > -0.9
+    taken_up = (adoption + 1.2 * np.cos(1.7 * feature + 0.3 * account)) > -1.3
     core = np.where(taken_up, 0.6, 0.02)
     return np.where(target >= 0, np.exp(-0.1 + NEED_WEIGHT * shown), core)

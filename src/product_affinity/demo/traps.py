@@ -75,7 +75,7 @@ TRAPS = (
         "usage",
         "active_users",
         "use of a product in the days before its first paid start",
-        "leak warning in training: a single feature above 25 % of the gain, a jump of average precision",
+        "contract: the check counts use before a product's first start and says so",
     ),
     Trap(
         "restated_health",

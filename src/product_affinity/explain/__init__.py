@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from product_affinity.explain.reasons import reasons_for
+from product_affinity.explain.comparisons import Comparisons, compare_listed, comparison_date
+from product_affinity.explain.reasons import family_shares, reasons_for
 
-__all__ = ["reasons_for"]
+__all__ = ["Comparisons", "compare_listed", "comparison_date", "family_shares", "reasons_for"]

@@ -25,6 +25,13 @@ from product_affinity.contracts.facts import Facts
 from product_affinity.spine.accounts import PAID
 
 NEVER = np.iinfo(np.int64).max
+# Which of them are usable at a date is decided when a rate is learnt at it.
+PAID_INTERVALS = f"""
+select sub.account_id, sub.product_id, sub.start_on, sub.end_on, sub._known_on, sub._superseded_on
+from facts.subscriptions as sub
+where {PAID}
+order by all
+"""
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,7 @@ def read_intervals(facts: Facts, product_ids: Sequence[str] | None = None) -> Pa
     facts : checked source tables.
     product_ids : products to consider, in the order of their codes; default those ever subscribed, sorted.
     """
-    frame = facts.connection.execute(
-        f"""
-        select sub.account_id, sub.product_id, sub.start_on, sub.end_on, sub._known_on, sub._superseded_on
-        from facts.subscriptions as sub
-        where {PAID}
-        order by all
-        """
-    ).df()
+    frame = facts.connection.execute(PAID_INTERVALS).df()
     ids = tuple(sorted(frame["product_id"].unique())) if product_ids is None else tuple(product_ids)
     product = pd.Index(ids).get_indexer(pd.Index(frame["product_id"]))
     known = product >= 0

@@ -1,26 +1,38 @@
-"""The replay audit: forgetting the future, or scrambling it, changes no feature.
+"""The replay audit: forgetting the future, or scrambling it, changes nothing that is known at a date.
 
-Features of one as-of date are built three times: from the facts as they are, from logs truncated at the as-of
-instant, and from logs in which everything that reached us after it is scrambled. All three must agree.
+What one as-of date knows (customers, pairs, features, evidence) is built three times: from the facts as they are,
+from logs truncated at the as-of instant, and from logs in which everything that reached us after it is scrambled. All
+three must agree. A column that a source overwrites has no log to replay; `unproven_columns` names what rests on it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from product_affinity.contracts.facts import SQL_TYPES, Facts, dated_select, day_column, open_engine
+from product_affinity.contracts.facts import (
+    SQL_TYPES,
+    Facts,
+    dated_select,
+    day_column,
+    open_engine,
+    overwritten_columns,
+)
 from product_affinity.errors import LeakageError
-from product_affinity.features.build import FeatureTables, build_features
+from product_affinity.features.build import build_features
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.families import FeatureFamily, feature_columns
 from product_affinity.schema import KNOWN_AT, TABLES, Table
 
 RELATIVE_TOLERANCE = 1e-12
+KEYS = ("account_id", "product_id", "as_of", "code")
+
+Frames = Mapping[str, pd.DataFrame]
+Build = Callable[[Facts], Frames]
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,8 @@ class Difference:
 
     Attributes
     ----------
-    column : feature column.
-    key : account_id, or account_id and product_id.
+    column : the column, or that there are rows in one build only.
+    key : what identifies the row, such as account_id and product_id.
     replay : `truncated` or `scrambled`.
     built, replayed : the two values.
     rows : how many rows of the column differ.
@@ -53,12 +65,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Result of an audit at one as-of date; it passed if there are no differences."""
+    """Result of an audit at one as-of date; it passed if there are no differences.
+
+    Attributes
+    ----------
+    as_of : the date.
+    columns, rows : how many were compared.
+    differences : the first row of each column that depends on the future, per replay.
+    unproven : feature columns that rest on a source column without a history, by that column (table.column).
+    """
 
     as_of: dt.date
     columns: int
     rows: int
     differences: tuple[Difference, ...]
+    unproven: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -73,6 +94,7 @@ class AuditReport:
                 f"audit as of {self.as_of}: {self.columns} columns over {self.rows:,} rows stay the same "
                 "with the future forgotten and with the future scrambled"
             )
+        lines += say_unproven(self.unproven)
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, object]:
@@ -82,6 +104,7 @@ class AuditReport:
             "columns": self.columns,
             "rows": self.rows,
             "passed": self.passed,
+            "unproven": {source: list(columns) for source, columns in self.unproven.items()},
             "differences": [
                 {"column": d.column, "key": list(d.key), "replay": d.replay, "rows": d.rows} for d in self.differences
             ],
@@ -118,37 +141,95 @@ def audit(
     """
     day = pd.Timestamp(as_of)
     spine, pairs = spine[spine["as_of"] == day], pairs[pairs["as_of"] == day]
-    built = build_features(facts, catalog, families, spine, pairs)
+
+    def build(replayed: Facts) -> Frames:
+        tables = build_features(replayed, catalog, families, spine, pairs)
+        return {"account": tables.account, "pair": tables.pair}
+
+    return replay(facts, as_of, build)
+
+
+def replay(facts: Facts, as_of: dt.date, build: Build) -> AuditReport:
+    """Build anything with and without the future of a date and compare.
+
+    Parameters
+    ----------
+    facts : checked source tables, reaching beyond `as_of` for the audit to mean anything.
+    as_of : the date to audit.
+    build : from facts to frames; each has one row for what its columns among account_id, product_id, as_of and code
+        name.
+    """
+    built = build(facts)
     differences: list[Difference] = []
     for name, select in (("truncated", _truncated), ("scrambled", _scrambled)):
-        replay = rebuild(facts, as_of, select)
+        again = rebuild(facts, as_of, select)
         try:
-            replayed = build_features(replay, catalog, families, spine, pairs)
+            replayed = build(again)
         finally:
-            replay.connection.close()
-        differences += compare(built, replayed, name)
-    return AuditReport(as_of, len(feature_columns(families)), len(built.account) + len(built.pair), tuple(differences))
+            again.connection.close()
+        for frame in built:
+            differences += compare(built[frame], replayed[frame], name)
+    columns = {column for frame in built.values() for column in frame.columns if column not in KEYS}
+    return AuditReport(as_of, len(columns), sum(map(len, built.values())), tuple(differences))
 
 
-def compare(built: FeatureTables, replayed: FeatureTables, replay: str) -> Iterator[Difference]:
-    """Yield the first difference of each column."""
-    for one, other, keys in (
-        (built.account, replayed.account, ["account_id"]),
-        (built.pair, replayed.pair, ["account_id", "product_id"]),
-    ):
-        for column in one.columns:
-            differs = _differs(one[column], other[column])
-            if differs.any():
-                first = int(np.argmax(differs))
-                key = tuple(str(one[k].iloc[first]) for k in keys)
-                values = one[column].iloc[first], other[column].iloc[first]
-                yield Difference(column, key, replay, *values, int(differs.sum()))
+def compare(built: pd.DataFrame, replayed: pd.DataFrame, replay: str) -> Iterator[Difference]:
+    """Yield the first difference of each column of two builds of a frame, or of their rows."""
+    keys = [name for name in KEYS if name in built.columns]
+    both = built[keys].merge(replayed[keys], on=keys, how="outer", indicator="found_in")
+    alone = both[both["found_in"] != "both"]
+    if len(alone):
+        first = alone.iloc[0]
+        sides = ("a row", "none") if first["found_in"] == "left_only" else ("no row", "one")
+        yield Difference("rows", tuple(str(first[k]) for k in keys if k != "as_of"), replay, *sides, len(alone))
+        return
+    one, other = (frame.sort_values(keys, kind="stable", ignore_index=True) for frame in (built, replayed))
+    for column in one.columns:
+        differs = _differs(one[column], other[column])
+        if differs.any():
+            at = int(np.argmax(differs))
+            key = tuple(str(one[k].iloc[at]) for k in keys if k != "as_of")
+            yield Difference(column, key, replay, one[column].iloc[at], other[column].iloc[at], int(differs.sum()))
 
 
 def _differs(one: pd.Series, other: pd.Series) -> np.ndarray:
     if one.dtype != np.float64:
         return ((one != other) & ~(one.isna() & other.isna())).fillna(True).to_numpy(dtype=bool)
     return ~np.isclose(one, other, rtol=RELATIVE_TOLERANCE, atol=0, equal_nan=True)
+
+
+def unproven_columns(facts: Facts, families: tuple[FeatureFamily, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the feature columns that rest on a source column without a history, by that column (table.column).
+
+    Of a past date such a column says what it says today, so a model may learn from what came after. No replay can
+    show it, because the source kept no log; only rows with `known_at` can.
+    """
+    read = {
+        (family.family, name): {(str(signal.source), of) for of in (signal.of, signal.event, *signal.where) if of}
+        for family in families
+        for name, signal in family.resolved()
+    }
+    columns = feature_columns(families)
+    found = {
+        f"{table}.{name}": tuple(c.name for c in columns if (table, name) in read.get((c.family, c.signal), ()))
+        for table, names in overwritten_columns(facts).items()
+        for name in names
+    }
+    return {source: resting for source, resting in found.items() if resting}
+
+
+def say_unproven(unproven: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Say of each source column without a history which feature columns rest on it.
+
+    >>> say_unproven({"contacts.is_champion": ("engagement_champions_count",)})
+    ['not provable: contacts.is_champion has no history (no known_at), so at past dates it says what is true today: \
+engagement_champions_count']
+    """
+    return [
+        f"not provable: {source} has no history (no known_at), so at past dates it says what is true today: "
+        f"{', '.join(columns)}"
+        for source, columns in unproven.items()
+    ]
 
 
 Select = Callable[[Table, "tuple[str, ...]", str], str]

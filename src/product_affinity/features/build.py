@@ -16,6 +16,7 @@ from product_affinity.features.derive import derive
 from product_affinity.features.descriptors import describe_accounts, describe_targets
 from product_affinity.features.encodings import encode, launch_days
 from product_affinity.features.keys import ACCOUNT_KEYS, PAIR_KEYS, FeatureRows, build_rows, registered
+from product_affinity.features.queries import run_queries
 from product_affinity.features.scans import Change, Measure, Scan, plan_scans
 from product_affinity.features.tiles import FIRST_DAY, build_days, compile_scan, source_relation
 from product_affinity.project.catalog import Catalog
@@ -60,7 +61,7 @@ def build_features(
 
     Raises
     ------
-    UsageError : a signal names a column its table does not have.
+    UsageError : a signal or a query names a column its table does not have.
     ContractError : a sum leaves the range of exact numbers.
     """
     rows = build_rows(catalog, spine, pairs)
@@ -75,6 +76,7 @@ def build_features(
             columns |= _run(facts, scan, rows, coverage[scan.reading.source])
         for change in changes:
             columns[change.name] = _compare(change, columns, rows, coverage[change.source])
+        columns |= run_queries(facts, catalog, families, rows)
         columns |= encode(facts, families, launch_days(catalog), rows, horizon_days=horizon_days)
     columns |= describe_accounts(families, rows.account) | describe_targets(families, catalog, rows)
     return _tables(families, rows, columns)

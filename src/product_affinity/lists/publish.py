@@ -15,9 +15,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from product_affinity.errors import RefusedError
+from product_affinity.storage import sync
 
 MANIFEST, SUCCESS = "manifest.json", "_SUCCESS"
-FOLDER_MODE, FILE_MODE = 0o750, 0o640
+FOLDER_MODE, FILE_MODE, PRIVATE_MODE = 0o750, 0o640, 0o600
+# Arms of the hold-back: whoever reads them could act on them, and the measurement would be worthless.
+PRIVATE_FILES = frozenset({"measurement.parquet"})
 
 
 def publish_lists(lists: Path, as_of: dt.date, write: Callable[[Path], Mapping[str, object]]) -> Path:
@@ -54,7 +57,7 @@ def publish_lists(lists: Path, as_of: dt.date, write: Callable[[Path], Mapping[s
         shutil.rmtree(draft)
     else:
         draft.rename(final)
-    _sync(store)
+    sync(store)
     faults = verify_list(final)
     if faults:
         raise RefusedError(f"list of {as_of} does not verify, nothing was published: {faults[0]}")
@@ -91,10 +94,16 @@ def _seal(folder: Path, said: Mapping[str, object]) -> str:
     digest = hashlib.sha256(text.encode()).hexdigest()
     (folder / SUCCESS).write_text(digest + "\n", "utf-8")
     for path in sorted(folder.rglob("*")):
-        path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
-        _sync(path)
-    _sync(folder)
+        path.chmod(_mode(path))
+        sync(path)
+    sync(folder)
     return digest
+
+
+def _mode(path: Path) -> int:
+    if path.is_dir():
+        return FOLDER_MODE
+    return PRIVATE_MODE if path.name in PRIVATE_FILES else FILE_MODE
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -106,21 +115,13 @@ def _checksums(folder: Path) -> dict[str, str]:
     }
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _point(link: Path, target: Path) -> None:
     """Make `link` point to `target` in one step."""
     fresh = link.with_name(f".{link.name}.next")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
     fresh.replace(link)
-    _sync(link.parent)
+    sync(link.parent)
 
 
 def _advance_current(lists: Path, as_of: dt.date) -> None:

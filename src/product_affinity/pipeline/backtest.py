@@ -4,29 +4,61 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from product_affinity.backtest import BacktestResult, plan_folds, run_backtest
+import pandas as pd
+
+from product_affinity.backtest import BacktestResult, plan_folds, run_backtest, write_report
+from product_affinity.backtest.baselines import SCORECARD
+from product_affinity.pipeline.horizons import backtest_horizons
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.table import PairTable, build_training_table
 from product_affinity.project import Project
+from product_affinity.rules import build_evidence, scorecard_points
 
 INPUTS = "inputs.json"
+REPORT = "report.html"
 
 
 def backtest_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> BacktestResult:
     """Run the backtest of a project and keep its predictions under `var/backtest/`."""
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
-    table = build_training_table(prepared, progress=progress)
-    result = backtest_table(project, table, as_of, jobs=jobs, progress=progress)
-    folder = _folder(project, as_of)
+    return backtest_prepared(prepared, build_training_table(prepared, progress=progress), jobs=jobs, progress=progress)
+
+
+def backtest_prepared(prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress) -> BacktestResult:
+    """Run the backtest on a training table and keep its figures and predictions.
+
+    Raises
+    ------
+    ContractError : history is too short for a single fold.
+    """
+    scored = replace(table, rows=with_scorecard(prepared, table, progress=progress))
+    result = backtest_table(prepared.project, scored, prepared.as_of, jobs=jobs, progress=progress)
+    horizons = backtest_horizons(prepared.project, table, result, jobs=jobs, progress=progress)
+    result = replace(result, horizons=horizons)
+    folder = _folder(prepared.project, prepared.as_of)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INPUTS).unlink(missing_ok=True)
     result.write(folder)
+    write_report(folder / REPORT, result, project=prepared.project.settings.project.name, as_of=prepared.as_of)
     # written last: figures without it are of a backtest that did not finish
     (folder / INPUTS).write_text(json.dumps(inputs(prepared), indent=1, sort_keys=True), "utf-8")
     return result
+
+
+def with_scorecard(prepared: Prepared, table: PairTable, *, progress: Progress) -> pd.DataFrame:
+    """Return the rows of a table with the readiness scorecard's points (0 to 100), where the playbook has one."""
+    readiness = prepared.project.playbook.readiness
+    if not readiness.scorecard.criteria:
+        return table.rows
+    progress("answering the scorecard at every date")
+    evidence = build_evidence(prepared.facts, prepared.project.catalog, readiness, table.spine, table.rows)
+    points = scorecard_points(readiness, evidence)
+    return table.rows.assign(**{SCORECARD: points.to_numpy()})
 
 
 def inputs(prepared: Prepared) -> dict[str, object]:
@@ -35,8 +67,10 @@ def inputs(prepared: Prepared) -> dict[str, object]:
     return {
         "sources": prepared.report.fingerprint,
         "families": {family.family: family.fingerprint for family in project.families},
-        "spec": project.model_spec.model_dump(mode="json"),
+        "spec": project.model_spec.model_dump(mode="json", exclude={"gate"}),
         "time": project.settings.time.model_dump(mode="json"),
+        # the scorecard is a baseline
+        "readiness": project.playbook.readiness.model_dump(mode="json"),
     }
 
 
@@ -47,6 +81,17 @@ def backtest_metrics(prepared: Prepared) -> dict[str, Any]:
     if not written.exists() or json.loads(written.read_text("utf-8")) != inputs(prepared):
         return {}
     return dict(json.loads((folder / "metrics.json").read_text("utf-8")))
+
+
+def backtest_predictions(prepared: Prepared) -> pd.DataFrame:
+    """Return the test predictions of the backtest whose figures `backtest_metrics` returns."""
+    return pd.read_parquet(_folder(prepared.project, prepared.as_of) / "predictions.parquet")
+
+
+def backtest_baselines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the baselines among the models of a backtest."""
+    compared = {row["baseline"] for row in metrics["differences"]}
+    return tuple(model["model"] for model in metrics["models"] if model["model"] in compared)
 
 
 def _folder(project: Project, as_of: dt.date) -> Path:

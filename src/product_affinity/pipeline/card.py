@@ -9,6 +9,7 @@ from jinja2 import Environment
 
 from product_affinity.project import Project
 
+SHOWN = ("auc", "ap", "lift", "log_loss_skill", "observed_over_expected")
 _CARD = Environment(autoescape=False, trim_blocks=True, lstrip_blocks=True).from_string(  # noqa: S701 - Markdown
     """# Model card: product affinity for {{ name }}
 
@@ -23,18 +24,34 @@ Predicts, for an active customer and a product it does not own, the probability 
 | {{ product }} | {{ "%.2f" | format(100 * rate) }} % | {{ launch_note if product in launch }} |
 {% endfor %}
 
+## How it is made
+
+Blended in log-odds by evidence of inner folds: {{ candidates }}, bagged fits each: {{ n_seeds }}, seed {{ seed }}.
+The level follows the last three months. Signal families: {{ families }}.
+
 ## Backtest
 {% if models %}
 
-| model | AUC | AP | lift@10 % |
-|---|---|---|---|
+Rolling, purged test windows: {{ folds }}, with {{ pairs }} pairs, {{ adoptions }} first-time adoptions, base rate
+{{ base_rate }} %. Skill is the share of the base rates' log-loss that a model saves, O/E observed ÷ expected
+adoptions; intervals are 95 %, over accounts.
+
+| model | AUC | AP | lift@10 % | skill | O/E |
+|---|---|---|---|---|---|
 {% for model in models %}
-| {{ model.model }} | {{ figure(model.auc) }} | {{ figure(model.ap) }} | {{ figure(model.lift) }} |
+| {{ model.model }} | {% for name in shown %}{{ figure(model, name) }} |{{ " " if not loop.last }}{% endfor %}
+
 {% endfor %}
 {% else %}
 
-No backtest was run for this as-of date: `affinity backtest`.
+History is too short for a backtest, so nothing is known of its quality and it cannot be promoted.
 {% endif %}
+
+## What it is for
+
+Ranking accounts for people who decide whom to talk to, and weighing that by expected ARR. It is not for prices, for
+credit, for judging people, or for contacting anybody without a person's look. It scores only with the feature
+definitions whose fingerprints it carries, and it ages: `affinity promote` refuses it when it is old.
 
 ## What it cannot know
 
@@ -46,14 +63,32 @@ A probability is a chance of adopting, not readiness, and not the effect of call
 
 def model_card(project: Project, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """Return the model card in Markdown."""
+    estimator, counts = manifest["estimator"], {row["population"]: row for row in metrics.get("counts", [])}
+    tested = counts.get("first_time", {"pairs": 0, "adoptions": 0, "base_rate": 0.0})
     return _CARD.render(
-        figure=lambda value: "–" if value is None else f"{value:.3f}",
-        launch_note="launch estimate: too few adoptions of its own",
-        name=project.settings.project.name,
-        horizons=", ".join(str(days) for days in manifest["horizons_days"]),
-        trained_as_of=manifest["trained_as_of"],
-        n_columns=len(manifest["columns"]),
+        adoptions=f"{tested['adoptions']:,}",
+        base_rate=f"{100 * (tested['base_rate'] or 0):.2f}",
         base_rates=manifest["base_rates"],
+        candidates=", ".join(estimator["candidates"]),
+        families=", ".join(manifest["families"]),
+        figure=_figure,
+        folds=len(metrics.get("folds", [])),
+        horizons=", ".join(str(days) for days in manifest["horizons_days"]),
         launch=manifest["launch_estimates"],
+        launch_note="launch estimate: too few adoptions of its own",
         models=metrics.get("models", []),
+        n_columns=len(manifest["columns"]),
+        n_seeds=estimator["n_seeds"],
+        name=project.settings.project.name,
+        pairs=f"{tested['pairs']:,}",
+        seed=estimator["random_state"],
+        shown=SHOWN,
+        trained_as_of=manifest["trained_as_of"],
     )
+
+
+def _figure(model: Mapping[str, Any], name: str) -> str:
+    low, high = model["intervals"][name]
+    if model[name] is None:
+        return "–"
+    return f"{model[name]:.3f}" if low is None else f"{model[name]:.3f} [{low:.3f}, {high:.3f}]"

@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,15 @@ from product_affinity.contracts.facts import open_engine
 from product_affinity.contracts.report import TableReport, Violation
 from product_affinity.contracts.timeliness import nothing_known, read_timeliness
 from product_affinity.errors import ContractError, FreshnessError, UsageError
+from product_affinity.outcomes import merge_outcomes
 from product_affinity.pipeline.checked import FACTS, QUARANTINE, facts_folder, keep, read_intact
 from product_affinity.project import Project
 from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES
-from product_affinity.sources import RawTables, SourceTable, map_tables, open_sources
+from product_affinity.sources import RawTables, SourceTable, load_rows, map_tables, open_sources
 from product_affinity.sources.mapping import unused_tables
 
-CODE = ("schema", "sources", "contracts")
+CODE = ("schema", "sources", "contracts", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class CheckReport:
     faults : why the sources cannot be worked with, without the violations of single rows.
     stale : tables that end too long before the as-of date.
     fingerprint : SHA-256 of everything the facts depend on.
+    newest : per table, its newest day usable before the as-of date; None without one.
     """
 
     as_of: dt.date
@@ -57,6 +59,7 @@ class CheckReport:
     faults: tuple[str, ...]
     stale: tuple[str, ...]
     fingerprint: str
+    newest: Mapping[str, dt.date | None] = field(default_factory=dict)
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -96,7 +99,8 @@ class CheckReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""
-        return {**asdict(self), "as_of": self.as_of.isoformat()}
+        newest = {name: day and day.isoformat() for name, day in self.newest.items()}
+        return {**asdict(self), "as_of": self.as_of.isoformat(), "newest": newest}
 
 
 def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckReport:
@@ -115,22 +119,31 @@ def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckRe
     Raises
     ------
     UsageError : the settings name something that does not exist, or ``var`` cannot be written.
-    ContractError : a required table is missing, or a file or query cannot be read.
+    ContractError : a required table is missing, or a file, table or query cannot be read.
     """
     workspace = _make_workspace(project.var)
     connection = open_engine(threads)
     try:
-        raw = open_sources(connection, _source_path(project), workspace)
-        found = map_tables(raw, project.settings.sources.tables)
-        _check_formats(connection, project.settings.sources.tables)
-        prints = {name: _fingerprint(project, raw, found, name) for name in found}
-        report = _last_report(project, as_of, _digest(prints))
-        if report is None:
-            results = workspace / "results"
-            check = TableCheck(connection, project.settings.project.timezone, project.catalog.product_ids, results)
-            report = _check_tables(project, as_of, check, found, prints)
-            report = replace(report, notes=_unused(raw, found))
-            keep(project.var, results, report.fingerprint, report.to_json(), usable=not report.faults)
+        with open_sources(connection, _source_place(project), workspace) as raw:
+            found = map_tables(raw, project.settings.sources.tables)
+            raw, found = merge_outcomes(
+                raw,
+                found,
+                project.var,
+                workspace,
+                settings=project.settings.sources.tables.get("outcomes", TableSettings()),
+                timezone=project.settings.project.timezone,
+            )
+            _check_formats(connection, project.settings.sources.tables)
+            prints = {name: _fingerprint(project, raw, found, name) for name in found}
+            report = _last_report(project, as_of, _digest(prints))
+            if report is None:
+                load_rows(raw, found)
+                results = workspace / "results"
+                check = TableCheck(connection, project.settings.project.timezone, project.catalog.product_ids, results)
+                report = _check_tables(project, as_of, check, found, prints)
+                report = replace(report, notes=_unused(raw, found))
+                keep(project.var, results, report.fingerprint, report.to_json(), usable=not report.faults)
     finally:
         connection.close()
         shutil.rmtree(workspace, ignore_errors=True)
@@ -163,6 +176,7 @@ def look_from(project: Project, report: CheckReport, as_of: dt.date) -> CheckRep
         notes=(*report.notes, *missing),
         faults=(unknown,) if unknown else (),
         stale=tuple(line for line in stale if line),
+        newest={name: table.newest for name, table in seen.items()},
     )
 
 
@@ -192,9 +206,9 @@ def _check_formats(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, T
         raise UsageError("\n".join(faults))
 
 
-def _source_path(project: Project) -> Path:
+def _source_place(project: Project) -> Path | str:
     address = project.settings.sources.path
-    return Path(address) if "://" in address else project.source_path
+    return address if "://" in address else project.source_path
 
 
 def _check_tables(
@@ -278,7 +292,7 @@ def _last_report(project: Project, as_of: dt.date, fingerprint: str) -> CheckRep
     if content is None:
         return None
     tables = tuple(_read_table(table) for table in content["tables"])
-    lists = {name: tuple(content[name]) for name in ("absent", "notes", "faults", "stale")}
+    lists: dict[str, Any] = {name: tuple(content[name]) for name in ("absent", "notes", "faults", "stale")}
     return CheckReport(as_of, tables, fingerprint=fingerprint, **lists)
 
 

@@ -31,7 +31,7 @@ def make_demo(
     UsageError : the folder holds something else, whose data would be lost.
     """
     if not (folder / "truth" / "pairs.parquet").exists():
-        copy_template(folder)
+        copy_template(folder, is_demo=True)
     summary = write_demo(
         folder,
         template=template_folder(),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 from rich.table import Table
 
-from product_affinity.features.audit import AuditReport, audit
+from product_affinity.contracts.facts import Facts
+from product_affinity.features import build_features
+from product_affinity.features.audit import AuditReport, replay, unproven_columns
 from product_affinity.pipeline.prepare import Progress, prepare
 from product_affinity.pipeline.table import build_table
 from product_affinity.project import Project
+from product_affinity.rules import build_evidence
+from product_affinity.rules.triggers import fire_triggers
 from product_affinity.spine import build_pairs, build_spine
+from product_affinity.spine.pairs import SCORED
+from product_affinity.value import expected_arr
+
+KEYS = ["account_id", "product_id", "as_of"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +73,34 @@ def describe_features(project: Project, as_of: dt.date, *, progress: Progress, j
 
 
 def audit_features(project: Project, as_of: dt.date, *, progress: Progress, jobs: int = 2) -> AuditReport:
-    """Rebuild the features from logs truncated at `as_of` and compare: the replay audit."""
+    """Build all that is known at `as_of` from logs truncated there, and from scrambled ones, and compare.
+
+    That is who is a customer, what may be sold to whom, every feature, expected ARR, the evidence that gates and
+    readiness ask for, and the triggers.
+    """
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
-    spine = build_spine(prepared.facts, project.settings.segments, [as_of])
-    pairs = build_pairs(prepared.facts, project.catalog, project.model_spec, spine)
-    progress("replaying every family from truncated and from scrambled logs")
-    return audit(prepared.facts, project.catalog, project.families, spine, pairs, as_of)
+    progress("replaying spine, pairs, every family and the motion's evidence from truncated and from scrambled logs")
+    report = replay(prepared.facts, as_of, partial(known_at_date, project, as_of))
+    return dataclasses.replace(report, unproven=unproven_columns(prepared.facts, project.families))
+
+
+def known_at_date(project: Project, as_of: dt.date, facts: Facts) -> dict[str, pd.DataFrame]:
+    """Build everything one date knows of customers, from facts: nothing may depend on what comes after it."""
+    spine = build_spine(facts, project.settings.segments, [as_of])
+    pairs = build_pairs(facts, project.catalog, project.model_spec, spine)
+    features = build_features(
+        facts, project.catalog, project.families, spine, pairs, horizon_days=project.settings.time.horizon_days
+    )
+    scored = pairs[pairs["status"].isin(SCORED)].merge(
+        spine[["account_id", "as_of", "segment"]], on=["account_id", "as_of"], how="left", validate="m:1"
+    )
+    playbook = project.playbook
+    return {
+        "spine": spine,
+        "pairs": pairs,
+        "account features": features.account,
+        "pair features": features.pair,
+        "values": scored[KEYS].assign(expected_arr_usd=expected_arr(facts, project.catalog, scored, spine)),
+        "evidence": build_evidence(facts, project.catalog, playbook.readiness, spine, scored),
+        "triggers": fire_triggers(facts, project.catalog, playbook.triggers, scored),
+    }

@@ -3,36 +3,80 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from product_affinity.lists import build_watchlist, build_worklist, latest_before, publish_lists
+from product_affinity.errors import BundleError, RefusedError
+from product_affinity.lists import (
+    ListContent,
+    PublishedList,
+    build_in_flight,
+    build_track_record,
+    build_watchlist,
+    build_worklist,
+    find_gone,
+    publish_lists,
+    published_before,
+)
 from product_affinity.lists.files import write_list_files
+from product_affinity.lists.site import write_site
+from product_affinity.lists.warehouse import upsert_worklist
 from product_affinity.lists.writers import write_parquet
-from product_affinity.motion import decide
+from product_affinity.pipeline.motion import (
+    Moved,
+    first_paid_starts,
+    gate_titles,
+    known_outcomes,
+    move_pairs,
+    told_rows,
+)
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
-from product_affinity.pipeline.scoring import build_scores, check_families, explain_listed, value_pairs
+from product_affinity.pipeline.scoring import build_scores, check_families, explain_rows, value_pairs
+from product_affinity.pipeline.site_data import Night, build_site_data
 from product_affinity.pipeline.table import PairTable, build_table
 from product_affinity.project import Project
 from product_affinity.registry.champion import champion
+from product_affinity.registry.evidence import has_evidence, read_evidence
 from product_affinity.registry.lock import sole_writer
+from product_affinity.reports import learn_affinity, load_affinity_reference
 
 if TYPE_CHECKING:
     from product_affinity.registry.bundle import Bundle
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """One date, scored and decided."""
+class Scored:
+    """One date, scored and decided.
+
+    Attributes
+    ----------
+    bundle : what scored.
+    prepared, table : project, facts, and the date's pairs with their features.
+    moved : what happens with every scored pair, and why.
+    scores : every account × product, as published.
+    earlier : lists published before the date, oldest first.
+    """
 
     bundle: Bundle
     prepared: Prepared
     table: PairTable
-    decided: pd.DataFrame
+    moved: Moved
     scores: pd.DataFrame
+    earlier: Sequence[PublishedList]
+
+    @property
+    def decided(self) -> pd.DataFrame:
+        """The scored pairs with their disposition."""
+        return self.moved.decided
+
+    @property
+    def previous(self) -> PublishedList | None:
+        """The list before this one."""
+        return self.earlier[-1] if self.earlier else None
 
 
 def score_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> str:
@@ -43,7 +87,7 @@ def score_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
     BundleError : there is no champion, it was altered, or its features are not the project's.
     ContractError, FreshnessError : the sources cannot be used.
     """
-    scores = _score(project, as_of, jobs=jobs, progress=progress).scores
+    scores = score_date(project, as_of, jobs=jobs, progress=progress).scores
     path = project.var / "scores" / f"{as_of}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
@@ -61,40 +105,169 @@ def nightly_project(project: Project, as_of: dt.date, *, jobs: int, progress: Pr
     LockedError : another night works on this project.
     BundleError : there is no champion, it was altered, or its features are not the project's.
     ContractError, FreshnessError : the sources cannot be used; the published list stays as it was.
-    RefusedError : the counts do not balance, or what was written does not verify.
+    RefusedError : the counts do not balance, what was written does not verify, or the warehouse refuses the list
+        (which is published then).
     """
     with sole_writer(project.var / "nightly.lock"):
-        scored = _score(project, as_of, jobs=jobs, progress=progress)
-        listed = explain_listed(scored.decided, scored.table, scored.bundle, project)
-        worklist = build_worklist(listed, latest_before(project.var / "lists", as_of), as_of)
-        watchlist = build_watchlist(scored.decided[scored.decided["disposition"].eq("watchlist")])
+        scored = score_date(project, as_of, jobs=jobs, progress=progress)
+        progress("putting plays into words")
+        content, night = build_content(scored)
         progress("writing lists")
-        said = _provenance(scored.prepared, scored.bundle)
-        folder = publish_lists(
-            project.var / "lists",
-            as_of,
-            lambda draft: write_list_files(draft, scored.scores, worklist, watchlist, said),
-        )
-    return _closing_words(folder, scored, worklist, watchlist)
+
+        def write(draft: Path) -> dict[str, object]:
+            said = write_list_files(draft, content, _provenance(scored))
+            write_site(draft, build_site_data(night))
+            return said
+
+        folder = publish_lists(project.var / "lists", as_of, write)
+        return _closing_words(folder, scored, content) + _sync_warehouse(project, folder, content)
 
 
-def _score(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> _Scored:
+def _sync_warehouse(project: Project, folder: Path, content: ListContent) -> str:
+    """Bring the warehouse table to the state of the list that was just published, where one is wanted."""
+    warehouse = project.settings.warehouse
+    if warehouse.uri is None:
+        return ""
+    try:
+        done = upsert_worklist(warehouse.uri, warehouse.table, content.plays)
+    except RefusedError as error:
+        raise RefusedError(f"{folder} is published, but {error}. Mend it and run `affinity nightly` again.") from None
+    return (
+        f"\n  warehouse table {warehouse.table}: {done.inserted:,} inserted, {done.updated:,} updated, "
+        f"{done.unchanged:,} unchanged, {done.deactivated:,} deactivated"
+    )
+
+
+def score_date(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> Scored:
+    """Check the sources, score every pair of one date and decide what happens with it; nothing is published.
+
+    Raises
+    ------
+    BundleError : there is no champion, it was altered, or its features are not the project's.
+    ContractError, FreshnessError : the sources cannot be used.
+    """
     bundle = champion(project.var)
     check_families(bundle, project)
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
     table = build_table(prepared, [as_of], progress=progress)
     progress(f"scoring {len(table.rows):,} pairs")
-    decided = decide(
-        value_pairs(table, bundle, project),
-        project.gates,
-        tables=prepared.facts.present,
-        plays_per_owner=project.settings.capacity.plays_per_owner,
+    earlier = published_before(project.var / "lists", as_of)
+    valued = value_pairs(table, bundle, project)
+    progress("asking gates, readiness and triggers")
+    moved = move_pairs(prepared, table, valued, earlier)
+    return Scored(bundle, prepared, table, moved, build_scores(prepared, table, moved.decided, bundle), earlier)
+
+
+def build_content(scored: Scored) -> tuple[ListContent, Night]:
+    """Build what the files of a list show, and what its page shows."""
+    prepared, project, as_of = scored.prepared, scored.prepared.project, scored.prepared.as_of
+    previous, outcomes = scored.previous, known_outcomes(prepared.facts, as_of)
+    explained, shares = explain_rows(
+        told_rows(scored.moved, prepared, scored.table.spine, ("listed", "campaign")), scored.table, prepared,
+        scored.bundle,
+    )  # fmt: skip
+    is_listed = explained["disposition"].eq("listed")
+    named = _named(scored)
+    plays = build_worklist(explained[is_listed], previous, as_of, outcomes)
+    watchlist = build_watchlist(named[named["disposition"].eq("watchlist")])
+    in_flight = build_in_flight(named[named["disposition"].eq("in_flight")], previous, as_of, outcomes)
+    gone = find_gone(previous, plays, scored.scores, watchlist)
+    content = ListContent(
+        as_of=as_of,
+        scores=scored.scores,
+        plays=plays,
+        watchlist=watchlist,
+        in_flight=in_flight,
+        gone=gone,
+        track=build_track_record(
+            project.var / "lists",
+            as_of,
+            first_paid_starts(prepared.facts, as_of),
+            outcomes,
+            maturity_days=project.settings.time.maturity_days,
+        ),
+        decided=scored.decided[["account_id", "product_id", "owner_id", "status", "disposition"]],
+        campaign=build_worklist(explained[~is_listed], None, as_of),
+        net_new=named.loc[named["disposition"].eq("net_new"), list(_NET_NEW_COLUMNS)],
+        draws=_draws(scored),
+        gate_titles=gate_titles(scored.moved),
+        company=project.settings.project.name,
+        currency=project.settings.project.currency,
+        horizon_days=project.settings.time.horizon_days,
+        model_version=scored.bundle.version,
+        trained_as_of=str(scored.bundle.manifest.trained_as_of),
+        freshness=_freshness(prepared),
+        problem_text_in_crm=project.settings.lists.problem_text_in_crm,
     )
-    return _Scored(bundle, prepared, table, decided, build_scores(prepared, table, decided, bundle))
+    night = Night(
+        project=project,
+        facts=prepared.facts,
+        as_of=as_of,
+        model_version=scored.bundle.version,
+        spine=scored.table.spine,
+        pairs=scored.table.pairs,
+        scores=scored.scores,
+        plays=plays,
+        watchlist=watchlist,
+        in_flight=in_flight,
+        gone=gone,
+        earlier=scored.earlier,
+        asked=scored.decided[["account_id", "product_id"]],
+        answers=[check.answer for check in scored.moved.decision.checks],
+        shares=shares,
+        predictions=_test_predictions(project, scored.bundle.version),
+        affinity=learn_affinity(
+            prepared.facts,
+            project.catalog,
+            load_affinity_reference(project.root / "playbook", project.catalog),
+            as_of,
+        ),
+    )
+    return content, night
 
 
-def _provenance(prepared: Prepared, bundle: Bundle) -> dict[str, object]:
+def _test_predictions(project: Project, version: str) -> pd.DataFrame | None:
+    """Test predictions the champion was judged by: its own, so that after a rollback the page is as it was."""
+    try:
+        return read_evidence(project.var, version).predictions if has_evidence(project.var, version) else None
+    except BundleError:
+        return None  # a figure of the page is missing then; what scores is verified elsewhere
+
+
+_NET_NEW_COLUMNS = (
+    "account_id",
+    "account_name",
+    "product_id",
+    "product_name",
+    "owner_id",
+    "owner_name",
+    "propensity",
+    "expected_arr_usd",
+    "value_usd",
+    "evidence",
+)
+
+
+def _named(scored: Scored) -> pd.DataFrame:
+    names = {product.product_id: product.name for product in scored.prepared.project.catalog}
+    decided = scored.decided
+    return decided.assign(account_name=decided["name"], product_name=decided["product_id"].map(names))
+
+
+def _draws(scored: Scored) -> pd.DataFrame | None:
+    is_off = scored.prepared.project.settings.measurement.mode == "off"
+    return None if is_off else scored.moved.decision.draws
+
+
+def _freshness(prepared: Prepared) -> tuple[tuple[str, str], ...]:
+    """Say of every source table how new it is."""
+    newest = prepared.report.newest
+    return tuple((name, f"newest row {day}" if day else "no row yet") for name, day in newest.items())
+
+
+def _provenance(scored: Scored) -> dict[str, object]:
     """Say in the manifest where a list comes from."""
+    prepared, bundle = scored.prepared, scored.bundle
     return {
         "as_of": str(prepared.as_of),
         "project": prepared.project.settings.project.name,
@@ -106,16 +279,17 @@ def _provenance(prepared: Prepared, bundle: Bundle) -> dict[str, object]:
     }
 
 
-def _closing_words(folder: Path, scored: _Scored, worklist: pd.DataFrame, watchlist: pd.DataFrame) -> str:
+def _closing_words(folder: Path, scored: Scored, content: ListContent) -> str:
     """Say what was published, where it is and what to open first."""
+    worklist, watchlist = content.plays, content.watchlist
     unpriced = scored.decided.loc[scored.decided["expected_arr_usd"].isna(), "product_id"]
     lines = [
         f"published {folder}: {len(scored.scores):,} pairs, {len(scored.decided):,} scored, {len(worklist):,} listed "
         f"for {worklist['owner_id'].nunique()} owners, {len(watchlist):,} on the watchlist "
         f"(model {scored.bundle.version})",
-        f"  open  {folder}/worklist.csv    what to work, ranked within each owner, with reasons",
-        f"        {folder}/owners/         the same, one file an owner; products/ one a product",
-        f"        {folder}/watchlist.csv   what is held back, by which gate, and what would open it",
+        f"  open  {folder}/site/index.html  the page: overview, worklist, accounts; site/owners/ one an owner",
+        f"        {folder}/owners/          a workbook an owner: what to work, why, who waits; worklist.xlsx all",
+        f"        {folder}/digest.md        ten lines for a message; crm/ files to import; watchlist.csv who waits",
     ]
     for row in worklist.nlargest(1, "value_usd").itertuples():
         lines.append(

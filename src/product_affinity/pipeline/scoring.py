@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.errors import BundleError
-from product_affinity.explain import reasons_for
+from product_affinity.explain import compare_listed, family_shares, reasons_for
 from product_affinity.lists import owner_key
 from product_affinity.models.assembly import model_frame
 from product_affinity.pipeline.prepare import Prepared
@@ -83,8 +83,7 @@ def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bu
     scores = scores.merge(decided[[*keys, *scored]], on=keys, how="left", validate="1:1")
     scores["as_of"] = pd.Timestamp(prepared.as_of).date()
     scores["winback"] = scores["is_winback"].astype("boolean").fillna(False).astype(bool)
-    learnt = set(bundle.manifest.product_ids) - set(bundle.manifest.launch_estimates)
-    scores["launch_estimate"] = ~scores["product_id"].isin(learnt)
+    scores["launch_estimate"] = ~scores["product_id"].isin(_learnt(bundle))
     scores["model_version"] = bundle.version
     ordered = scores.sort_values(
         ["product_id", "propensity", "account_id"], ascending=[True, False, True], kind="stable"
@@ -94,30 +93,63 @@ def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bu
     return scores.sort_values(keys, kind="stable", ignore_index=True)[list(SCORE_COLUMNS)]
 
 
-def explain_listed(decided: pd.DataFrame, table: PairTable, bundle: Bundle, project: Project) -> pd.DataFrame:
-    """Add what a reader needs to the listed rows: names, owned products, base rate, reasons and caution."""
-    listed = decided[decided["disposition"].eq("listed")].reset_index(drop=True)
+def explain_rows(
+    rows: pd.DataFrame, table: PairTable, prepared: Prepared, bundle: Bundle
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add what the model says of a few rows: owned products, base rate, reasons and caution.
+
+    Parameters
+    ----------
+    rows : pairs to be shown, each once, with their features and confirm_first.
+    table, prepared, bundle : the date's pairs, the project and what scored.
+
+    Returns
+    -------
+    DataFrame, DataFrame
+        `rows` with owned_products, base_rate, launch_estimate, reasons, caution and whether each may be said; and
+        the shares of the log-odds by family (account_id, product_id, family, share).
+    """
+    project = prepared.project
     names = {product.product_id: product.name for product in project.catalog}
-    features = model_frame(listed, table.columns)
-    classifier = bundle.classifiers[project.settings.time.horizon_days]
+    features = model_frame(rows, table.columns)
     average = pd.DataFrame.from_dict(bundle.manifest.average_contributions, orient="index")
-    if listed.empty:
-        contributions = pd.DataFrame(columns=features.columns, dtype=float)
-    else:
-        contributions = classifier.contributions(features, product=listed["product_id"])
-    reasons = reasons_for(contributions, average, listed, table.columns, listed["product_id"], names)
-    reasons["caution"] = _with_confirmation(reasons["caution"], listed["confirm_first"])
+    contributions = _contributions(bundle, project, rows, features)
+    comparisons = compare_listed(
+        prepared.facts,
+        project,
+        rows[["account_id", "product_id"]],
+        spine=table.spine,
+        pairs=table.pairs,
+        population=table.rows,
+        as_of=prepared.as_of,
+    )
+    reasons = reasons_for(contributions, average, rows, table.columns, rows["product_id"], names, comparisons)
+    reasons["caution"] = _with_confirmation(reasons["caution"], rows["confirm_first"])
+    # what must be confirmed with a colleague first is nothing to tell a customer
+    reasons["caution_sayable"] = reasons["caution_sayable"].mask(rows["confirm_first"].notna(), False)
+    shares = family_shares(contributions, average, table.columns, rows["account_id"], rows["product_id"])
     owned = table.pairs[table.pairs["status"].eq("owned")]
     owned_names = owned["product_id"].map(names).groupby(owned["account_id"]).agg(lambda known: ", ".join(known))
-    return listed.join(reasons).assign(
-        account_name=listed["name"],
-        product_name=listed["product_id"].map(names),
-        owned_products=listed["account_id"].map(owned_names),
+    explained = rows.join(reasons).assign(
+        owned_products=rows["account_id"].map(owned_names),
+        launch_estimate=~rows["product_id"].isin(_learnt(bundle)),
         # a product that came after training is compared with the average one
-        base_rate=listed["product_id"]
+        base_rate=rows["product_id"]
         .map(bundle.manifest.base_rates)
         .fillna(np.mean(list(bundle.manifest.base_rates.values()))),
     )
+    return explained, shares
+
+
+def _contributions(bundle: Bundle, project: Project, rows: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        return pd.DataFrame(columns=[*features.columns, "baseline"], dtype=float)
+    classifier = bundle.classifiers[project.settings.time.horizon_days]
+    return classifier.contributions(features, product=rows["product_id"])
+
+
+def _learnt(bundle: Bundle) -> set[str]:
+    return set(bundle.manifest.product_ids) - set(bundle.manifest.launch_estimates)
 
 
 def _with_confirmation(caution: pd.Series, confirm_first: pd.Series) -> pd.Series:

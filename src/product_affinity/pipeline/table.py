@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from product_affinity.errors import ContractError
-from product_affinity.features import assemble, build_features
+from product_affinity.features import assemble
+from product_affinity.features.audit import say_unproven, unproven_columns
+from product_affinity.features.cache import build_cached
+from product_affinity.features.cache_files import CacheFolder
 from product_affinity.labels import label_adoption
 from product_affinity.models.assembly import RECENT_HORIZON_DAYS
 from product_affinity.pipeline.prepare import Prepared, Progress
@@ -17,6 +21,8 @@ from product_affinity.project.families import FeatureColumn, feature_columns
 from product_affinity.spine import build_pairs, build_spine, training_as_ofs
 from product_affinity.spine.pairs import SCORED
 from product_affinity.value import expected_arr
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "na
 
 
 def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Progress) -> PairTable:
-    """Build spine, pairs and features at the given dates."""
+    """Build spine, pairs and features at the given dates; features built before are found in `var/features`."""
     project, facts = prepared.project, prepared.facts
     progress(f"building spine and features at {len(as_ofs)} as-of dates")
     spine = build_spine(facts, project.settings.segments, as_ofs)
@@ -51,21 +57,29 @@ def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Prog
         spine[["account_id", "as_of", *ATTRIBUTES]], on=["account_id", "as_of"], how="left", validate="m:1"
     )
     rows["expected_arr_usd"] = expected_arr(facts, project.catalog, rows, spine)
-    tables = build_features(
+    tables, reuse = build_cached(
         facts,
         project.catalog,
         project.families,
         spine,
         pairs,
         horizon_days=project.settings.time.horizon_days,
+        folder=CacheFolder(project.var / "features"),
+        sources={table.name: table.fingerprint for table in prepared.report.tables},
     )
+    progress(str(reuse))
     return PairTable(spine, pairs, assemble(rows, tables), feature_columns(project.families))
 
 
 def build_training_table(prepared: Prepared, *, progress: Progress) -> PairTable:
-    """Build the table at every training date; `adopted` is missing where the horizon is still open."""
+    """Build the table at every training date; `adopted` is missing where the horizon is still open.
+
+    What a model is about to learn from columns without a history is said, because no replay can prove it.
+    """
     time = prepared.project.settings.time
-    table = build_table(prepared, _training_dates(prepared), progress=progress)
+    for sentence in say_unproven(unproven_columns(prepared.facts, prepared.project.families)):
+        LOG.warning(sentence)
+    table = build_table(prepared, training_dates(prepared), progress=progress)
     for days in dict.fromkeys((time.horizon_days, *time.more_horizons_days, RECENT_HORIZON_DAYS)):
         table.rows[label_column(days)] = label_adoption(
             prepared.facts,
@@ -87,7 +101,7 @@ def label_column(horizon_days: int) -> str:
     return f"adopted_{horizon_days}d"
 
 
-def _training_dates(prepared: Prepared) -> tuple[dt.date, ...]:
+def training_dates(prepared: Prepared) -> tuple[dt.date, ...]:
     """Dates since the usage feed began, or since the first subscription where that leaves none."""
     time = prepared.project.settings.time
     starts = [

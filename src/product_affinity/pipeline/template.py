@@ -9,7 +9,10 @@ import product_affinity
 from product_affinity.errors import UsageError
 
 FOLDERS = ("features", "models", "playbook")
+# A clone looks at its own demo company; a project elsewhere has its data beside its settings.
 CLONE_DATA, PROJECT_DATA = 'path = "var/demo/data"', 'path = "data"'
+# Nobody's rows are held back unasked; the demo company's are, to show how effects are measured.
+DEMO_MODE, PROJECT_MODE = 'mode = "on" ', 'mode = "off"'
 
 
 def template_folder() -> Path:
@@ -35,8 +38,13 @@ def make_folder(folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be made ({error.strerror}). Choose another folder.") from None
 
 
-def copy_template(folder: Path) -> None:
+def copy_template(folder: Path, *, is_demo: bool = False) -> None:
     """Make a new project folder.
+
+    Parameters
+    ----------
+    folder : a new or empty folder.
+    is_demo : whether the hold-back of the demo company stays on.
 
     Raises
     ------
@@ -47,9 +55,11 @@ def copy_template(folder: Path) -> None:
         raise UsageError(f"{folder}: not empty. Choose a new folder, or edit the project that is there.")
     source = template_folder()
     settings = (source / "affinity.toml").read_text("utf-8")
-    if settings.count(CLONE_DATA) != 1:
-        raise UsageError(f"{source}/affinity.toml: expected the line {CLONE_DATA} once; restore it to make projects")
+    changes = [(CLONE_DATA, PROJECT_DATA)] if is_demo else [(CLONE_DATA, PROJECT_DATA), (DEMO_MODE, PROJECT_MODE)]
+    for clone, project in changes:
+        if settings.count(clone) != 1:
+            raise UsageError(f"{source}/affinity.toml: expected {clone} once; restore it to make projects")
+        settings = settings.replace(clone, project)
     for name in FOLDERS:
         shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
-    # A clone looks at its own demo company; a project elsewhere has its data beside its settings.
-    (folder / "affinity.toml").write_text(settings.replace(CLONE_DATA, PROJECT_DATA), "utf-8")
+    (folder / "affinity.toml").write_text(settings, "utf-8")

@@ -1,4 +1,4 @@
-"""`affinity train` and `affinity promote`: from closed horizons to the champion that scores."""
+"""`affinity train`: from closed horizons to a challenger, its evidence and its run in MLflow."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.errors import ContractError
-from product_affinity.models.assembly import build_classifier, model_frame, recalibrate_recent
-from product_affinity.pipeline.backtest import backtest_metrics
+from product_affinity.models.assembly import model_frame
+from product_affinity.pipeline.backtest import (
+    backtest_baselines,
+    backtest_metrics,
+    backtest_predictions,
+    backtest_prepared,
+)
 from product_affinity.pipeline.card import model_card
-from product_affinity.pipeline.check import CheckReport
+from product_affinity.pipeline.evidence import Trial, gather_evidence
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
+from product_affinity.pipeline.recipe import Recipe
 from product_affinity.pipeline.table import (
     PairTable,
     build_training_table,
     label_column,
 )
 from product_affinity.project import Project
-from product_affinity.registry.champion import install, latest_challenger, write_challenger
+from product_affinity.registry.champion import intact_champion, write_challenger
+from product_affinity.registry.evidence import write_evidence
+from product_affinity.registry.plots import backtest_plots
 from product_affinity.registry.provenance import read_git_state
-from product_affinity.registry.tracking import TrackingError, alias_champion, log_training, tracking_store
+from product_affinity.registry.tracking import TrackingError, log_training, tracking_store
 
 if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
@@ -33,7 +41,9 @@ EXPLAINED_ROWS_A_PRODUCT = 200
 
 
 def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> str:
-    """Train one classifier a horizon, write the bundle as challenger and track the run.
+    """Test the recipe, train one classifier a horizon, write the bundle as challenger and track the run.
+
+    The backtest is the one of `affinity backtest` where inputs and date are the same, else it is run here.
 
     Raises
     ------
@@ -41,9 +51,8 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
     """
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
     table = build_training_table(prepared, progress=progress)
-    time = project.settings.time
-    horizons = sorted({time.horizon_days, *time.more_horizons_days})
-    classifiers = {days: fit_horizon(project, table, days, as_of, jobs=jobs, progress=progress) for days in horizons}
+    untested = try_recipe(prepared, table, jobs=jobs, progress=progress)
+    classifiers = fit_horizons(prepared, table, jobs=jobs, progress=progress)
     manifest = describe_training(prepared, table, classifiers)
     metrics = backtest_metrics(prepared)
     bundle = write_challenger(
@@ -53,33 +62,82 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
         metrics=metrics,
         card=model_card(project, manifest, metrics),
     )
+    if not untested:
+        keep_evidence(prepared, table, bundle, jobs=jobs, progress=progress)
     progress("tracking the run in MLflow")
-    tracked = track(project, bundle, params=training_params(project, table), report=prepared.report, metrics=metrics)
+    tracked = track(prepared, bundle, params=training_params(project, table), metrics=metrics)
+    time = project.settings.time
     learnt = table.rows[label_column(time.horizon_days)]
+    young = sorted({*time.more_horizons_days} - classifiers.keys())
+    later = f" ({', '.join(map(str, young))} days have no closed adoption yet)" if young else ""
     return (
         f"trained {bundle.version}: {int(learnt.notna().sum()):,} pairs, {int(learnt.sum()):,} adoptions, "
-        f"{len(table.columns)} features, horizons {', '.join(map(str, horizons))} days; challenger in "
-        f"{bundle.folder}; {tracked}"
+        f"{len(table.columns)} features, horizons {', '.join(map(str, classifiers))} days{later}; challenger in "
+        f"{bundle.folder}; {untested or 'tested, see `affinity compare`'}; {tracked}"
     )
 
 
-def track(
-    project: Project,
-    bundle: Bundle,
-    *,
-    params: Mapping[str, object],
-    report: CheckReport,
-    metrics: Mapping[str, Any],
-) -> str:
+def fit_horizons(
+    prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress
+) -> dict[int, PropensityClassifier]:
+    """Fit one classifier a horizon, ascending; a further horizon that has no closed adoption yet is left out.
+
+    Raises
+    ------
+    ContractError : the main horizon holds no closed adoption.
+    """
+    time = prepared.project.settings.time
+    return {
+        days: fit_horizon(prepared.project, table, days, prepared.as_of, jobs=jobs, progress=progress)
+        for days in sorted({time.horizon_days, *time.more_horizons_days})
+        if days == time.horizon_days or table.rows[label_column(days)].sum()
+    }
+
+
+def try_recipe(prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress) -> str:
+    """Run the backtest where its figures are missing; return why it cannot be run, or nothing."""
+    if backtest_metrics(prepared):
+        return ""
+    try:
+        backtest_prepared(prepared, table, jobs=jobs, progress=progress)
+    except ContractError as error:
+        return f"NOT tested, so it cannot be promoted: {error}"
+    return ""
+
+
+def keep_evidence(prepared: Prepared, table: PairTable, bundle: Bundle, *, jobs: int, progress: Progress) -> None:
+    """Put the challenger's test predictions beside the champion's, for `affinity compare` and `promote`."""
+    project = prepared.project
+    evidence = gather_evidence(
+        recipe_of(project, table, project.settings.time.horizon_days),
+        table,
+        Trial(backtest_predictions(prepared), backtest_baselines(backtest_metrics(prepared))),
+        bundle,
+        intact_champion(project.var),
+        min_adoptions=project.model_spec.gate.min_adoptions,
+        jobs=jobs,
+        progress=progress,
+    )
+    write_evidence(project.var, evidence)
+
+
+def track(prepared: Prepared, bundle: Bundle, *, params: Mapping[str, object], metrics: Mapping[str, Any]) -> str:
     """Log the training to MLflow and say where; the bundle is safe whatever becomes of the store."""
+    project = prepared.project
+    families = {f"features/{family.family}.yml": family.fingerprint for family in project.families}
+    plots = {}
+    if metrics:
+        models = ("blend", *backtest_baselines(metrics))
+        plots = backtest_plots(backtest_predictions(prepared), models)
     try:
         run = log_training(
             tracking_store(project.var, project.settings.tracking.uri),
             bundle,
             params=params,
             metrics=tracked_metrics(metrics),
-            dataset_fingerprint=report.fingerprint,
+            fingerprints={"sources": prepared.report.fingerprint, **families},
             git=read_git_state(project.root),
+            plots=plots,
         )
     except TrackingError as error:
         return f"NOT tracked: {error}"
@@ -128,36 +186,18 @@ def fit_horizon(
     ------
     ContractError : no adoption lies in a closed horizon.
     """
-    time, rows = project.settings.time, table.rows
-    label = rows[label_column(horizon_days)]
-    closed = rows[label.notna()]
-    if not label.sum():
-        raise ContractError(
-            f"no adoption in a closed horizon of {horizon_days} days: more history, or a later --as-of, is needed"
-        )
-    progress(f"fitting {horizon_days} days on {len(closed):,} pairs, {int(label.sum()):,} adoptions")
-    classifier = build_classifier(
+    label = table.rows[label_column(horizon_days)]
+    progress(f"fitting {horizon_days} days on {int(label.notna().sum()):,} pairs, {int(label.sum()):,} adoptions")
+    return recipe_of(project, table, horizon_days).fit(table.rows, as_of, jobs=jobs)
+
+
+def recipe_of(project: Project, table: PairTable, horizon_days: int) -> Recipe:
+    """Return how the project's classifiers of a horizon are made."""
+    return Recipe(
         project.model_spec.estimator,
         table.columns,
         horizon_days=horizon_days,
-        gap_days=horizon_days + time.maturity_days,
-        n_jobs=jobs,
-    )
-    classifier.fit(
-        model_frame(closed, table.columns),
-        label[closed.index].astype(int).to_numpy(),
-        product=closed["product_id"],
-        account=closed["account_id"],
-        as_of=closed["as_of"],
-    )
-    # how many jobs fitted it is no property of a model: the bundle is the same bytes on any number
-    classifier.set_params(n_jobs=1)
-    return recalibrate_recent(
-        classifier,
-        rows,
-        table.columns,
-        observed_until=pd.Timestamp(as_of),
-        maturity_days=time.maturity_days,
+        maturity_days=project.settings.time.maturity_days,
     )
 
 
@@ -191,6 +231,7 @@ def describe_training(
         # a product that never had an adopter borrows the average rate, so that its lift can be stated
         "base_rates": {name: float(rate) for name, rate in base_rates.replace(0, np.nan).fillna(overall).items()},
         "launch_estimates": sorted(positives[positives < project.model_spec.min_test_positives].index),
+        "estimator": project.model_spec.estimator.model_dump(mode="json"),
         "average_contributions": average_contributions(table, classifiers[time.horizon_days]),
     }
 
@@ -205,20 +246,3 @@ def average_contributions(table: PairTable, classifier: PropensityClassifier) ->
     shares = classifier.contributions(model_frame(sample, table.columns), product=sample["product_id"])
     means = shares.drop(columns="baseline").groupby(sample["product_id"].to_numpy()).mean()
     return {str(product): {str(k): float(v) for k, v in row.items()} for product, row in means.iterrows()}
-
-
-def promote_project(project: Project, as_of: dt.date) -> str:
-    """Install the newest bundle as champion.
-
-    Raises
-    ------
-    BundleError : there is no challenger, or it was altered.
-    """
-    challenger = latest_challenger(project.var)
-    why = f"first install: bundle {challenger.version}, trained as of {challenger.manifest.trained_as_of}"
-    bundle = install(project.var, challenger.folder, why=why, at=str(as_of))
-    try:
-        alias_champion(tracking_store(project.var, project.settings.tracking.uri), bundle.version)
-    except TrackingError as error:
-        return f"champion is {bundle.version}; its alias in MLflow was NOT moved: {error}"
-    return f"champion is {bundle.version}, trained as of {bundle.manifest.trained_as_of}; in {project.var}/champion"

@@ -9,7 +9,7 @@ from pathlib import Path
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.families import FeatureFamily, feature_columns, load_families
 from product_affinity.project.model_spec import ModelSpec, load_model_spec
-from product_affinity.project.playbook import Gate, load_gates
+from product_affinity.project.playbook import Playbook, load_playbook
 from product_affinity.project.reading import read_toml, read_yaml, validate
 from product_affinity.project.settings import Settings
 
@@ -48,11 +48,9 @@ class Project:
         return load_model_spec(self.root / "models", self.catalog.product_ids, offsets)
 
     @cached_property
-    def gates(self) -> tuple[Gate, ...]:
-        """`playbook/gates.yml`, in the order of precedence."""
-        columns = feature_columns(self.families)
-        names = [c.name for c in columns if c.grain == "account" and c.kind == "number"]
-        return load_gates(self.root / "playbook", names)
+    def playbook(self) -> Playbook:
+        """The motion: everything in `playbook/`."""
+        return load_playbook(self.root / "playbook", self.catalog)
 
     @property
     def source_path(self) -> Path:
@@ -74,8 +72,7 @@ def load_project(root: Path) -> Project:
     # A check needs no features and training no playbook; but what is there is read now, so that a typo is
     # told before anything is computed.
     if (root / "features").is_dir():
-        for file, read in (("models/defaults.yml", "model_spec"), ("playbook/gates.yml", "gates")):
-            if (root / file).exists():
-                getattr(project, read)
-        _ = project.families
+        if (root / "models" / "defaults.yml").exists():
+            _ = project.model_spec
+        _ = project.families, project.playbook
     return project

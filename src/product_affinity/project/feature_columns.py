@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from product_affinity.errors import did_you_mean
+from product_affinity.project.sentences import parse_sentence
 
 Grain = Literal["account", "pair"]
 Direction = Literal["up", "down", "none"]
 Role = Literal["feature", "offset"]
-Side = Literal["for", "against", "both"]
+Side = Literal["for", "against", "both", "more", "less"]
 
 MONOTONE: dict[str, int] = {"up": 1, "down": -1, "none": 0}
 # What an operation's values are measured in; the others keep the signal's own unit.
@@ -23,7 +24,8 @@ UNIT_OF_OPERATION = {
     "days_until": "days",
     "age": "days",
 }
-_PLACEHOLDERS = ("value", "window", "product", "best", "change", "share")
+# Operations that count days back from the as-of date: their sentences may say the day itself.
+DAYS_BACK = ("days_since", "age")
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class FeatureColumn:
     unit : of the values.
     missing : what a missing value means, in words.
     direction : expected effect on propensity with everything else equal.
-    reason : template of a sentence a customer-success manager could say, None where it is never said.
-    said : whether its words may speak for a row, against it, or both.
+    reason : template of a sentence (project/sentences.py), columns by their full names; None where it is never said.
+    said : whether its words may speak for a row, against it, or both; `more`: for it above what is typical of the
+        companies that may still adopt the product, against it below; `less`: the other way round.
+    sayable : whether its words may be said to the customer; else they are for ourselves alone.
     role : `offset` marks a base rate in log-odds, every other column is a `feature`.
     definition : how the value is computed, in words.
     """
@@ -57,6 +61,7 @@ class FeatureColumn:
     direction: Direction
     reason: str | None
     said: Side
+    sayable: bool
     role: Role
     definition: str
 
@@ -65,14 +70,15 @@ class FeatureColumn:
         """`direction` as a constraint: 1, -1 or 0."""
         return MONOTONE[self.direction]
 
-    def say(self, value: float | str, *, product: str, best: str = "what they own") -> str | None:
-        """Put a value into words, or None where the column is never said; `(s)` becomes a plural where it is due.
+    def say(self, value: float | str, *, product: str, words: Mapping[str, object] | None = None) -> str | None:
+        """Put a value into words; None where the column is never said, or a word of its sentence is unknown.
 
         Parameters
         ----------
         value : the column's value, not missing.
         product : name of the target product.
-        best : name of the owned product behind an affinity.
+        words : what else the sentence may name: other columns, comparisons (explain/comparisons.py), `since`,
+            and `as_of`, from which the day of what lies some days back follows.
 
         >>> users = column("usage", "users", "mean", 28, reason="{value:.0f} users a day over {window} days")
         >>> users.say(3.6, product="CRM")
@@ -82,13 +88,17 @@ class FeatureColumn:
         """
         if self.reason is None:
             return None
-        words: dict[str, object] = {"value": value, "window": self.window, "product": product, "best": best}
-        words[self.op] = value
-        if not isinstance(value, str):
-            words["change"] = math.exp(value) - 1 if self.op == "trend" else value
-            words["share"] = 1 / (1 + math.exp(-value)) if self.unit == "log-odds" else value
-        said = self.reason.format(**words)
-        return said.replace("(s)", "" if f"{value:.0f}" == "1" else "s") if "(s)" in said else said
+        known = {**(words or {}), self.name: value, "value": value, "window": self.window, "product": product}
+        if isinstance(value, str):
+            known["value"] = value.replace("_", " ")
+        else:
+            known["change"] = math.exp(value) - 1 if self.op == "trend" else value
+            known["share"] = 1 / (1 + math.exp(-value)) if self.unit == "log-odds" else value
+            if self.op in DAYS_BACK and isinstance(as_of := known.get("as_of"), dt.date):
+                known["on"] = as_of - dt.timedelta(days=round(value))
+        if self.op:
+            known[self.op] = known["value"]
+        return parse_sentence(self.reason).say(known)
 
 
 def column_name(family: str, signal: str, op: str | None = None, window: int | None = None) -> str:
@@ -115,6 +125,7 @@ def column(
     direction: Direction = "none",
     reason: str | None = None,
     said: Side = "both",
+    sayable: bool = False,
     role: Role = "feature",
     definition: str = "",
 ) -> FeatureColumn:
@@ -132,58 +143,7 @@ def column(
         direction=direction,
         reason=reason,
         said=said,
+        sayable=sayable,
         role=role,
         definition=definition,
     )
-
-
-def check_reasons(reason: str | dict[str, str], ops: tuple[str, ...]) -> None:
-    """Check the sentence, or the sentences per operation, of a signal.
-
-    Raises
-    ------
-    ValueError : an operation or a placeholder is unknown, or the braces do not match.
-
-    >>> check_reasons("{valeu} users", ("mean",))
-    Traceback (most recent call last):
-    ...
-    ValueError: reason: unknown placeholder {valeu} (known: value, window, product, best, change, share, mean)
-    """
-    sentences = reason if isinstance(reason, dict) else {"": reason}
-    for op, template in sentences.items():
-        if op and op not in ops:
-            raise ValueError(f"reason: {op} is none of the operations{did_you_mean(op, ops)}")
-        _check_placeholders(template, (*_PLACEHOLDERS, *ops))
-
-
-def _check_placeholders(template: str, known: tuple[str, ...]) -> None:
-    try:
-        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-    except ValueError as error:
-        raise ValueError(f"reason: {error} in {template!r}") from None
-    for name in fields:
-        if name not in known:
-            raise ValueError(f"reason: unknown placeholder {{{name}}} (known: {', '.join(known)})")
-    try:
-        template.format(**dict.fromkeys(known, 1.5))
-    except ValueError as error:
-        raise ValueError(f"reason: {error} in {template!r}") from None
-
-
-def reason_for(template: str | dict[str, str], op: str, ops: tuple[str, ...]) -> str | None:
-    """Choose the words of one operation of a signal.
-
-    A sentence that names another operation of the signal (`{days_since}`) is said by that column alone, and
-    one about levels does not fit a trend, which therefore speaks only where it has words of its own.
-
-    >>> reason_for("declined {days_since} days ago", "count", ("count", "days_since")) is None
-    True
-    """
-    if isinstance(template, dict):
-        template = template.get(op, "none")
-    elif op in ("trend", "slope", "change") and "change" not in template and len(ops) > 1:
-        return None
-    named = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-    if template == "none" or (named & set(ops)) - {op}:
-        return None
-    return template

@@ -166,7 +166,7 @@ class CapacitySettings(StrictModel):
 
     plays_per_owner: int = Field(default=25, ge=1)
     play_cost_usd: float = Field(default=150.0, ge=0)
-    incumbent_bonus: float = Field(default=0.25, ge=0, le=1)
+    incumbent_bonus: float = Field(default=0.5, ge=0, le=1)
 
 
 class MeasurementSettings(StrictModel):
@@ -195,6 +195,19 @@ class ListSettings(StrictModel):
     problem_text_in_crm: bool = False
 
 
+class WarehouseSettings(StrictModel):
+    """`[warehouse]`: an optional PostgreSQL table that every night brings to the state of the worklist.
+
+    Attributes
+    ----------
+    uri : `postgresql://user@host/database` without a password, or None for no table.
+    table : `table` or `schema.table`.
+    """
+
+    uri: str | None = None
+    table: str = "product_affinity_plays"
+
+
 class Settings(StrictModel):
     """Everything in `affinity.toml`."""
 
@@ -206,4 +219,5 @@ class Settings(StrictModel):
     capacity: CapacitySettings = CapacitySettings()
     measurement: MeasurementSettings = MeasurementSettings()
     lists: ListSettings = ListSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
     tracking: TrackingSettings = TrackingSettings()

@@ -8,8 +8,9 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from product_affinity.errors import did_you_mean
 from product_affinity.project.expressions import Node, names_in, parse
-from product_affinity.project.feature_columns import Direction, Grain, Role, Side, check_reasons
+from product_affinity.project.feature_columns import Direction, Grain, Role, Side
 from product_affinity.project.reading import StrictModel
+from product_affinity.project.sentences import check_reasons
 from product_affinity.schema import TABLES, Table
 
 OPS = (
@@ -85,7 +86,9 @@ class Described(StrictModel):
     missing : what a missing value means.
     direction : expected effect, a monotone constraint where `up` or `down`.
     reason : sentence template, or one per operation; `none` is never said.
-    said : whether its words may speak for a row, against it, or both.
+    said : whether its words may speak for a row, against it, both, or for it above what is typical and against below
+        (`more`), or the other way round (`less`).
+    sayable : whether its words may be said to the customer; false unless somebody decided so.
     """
 
     unit: str = Field(min_length=1)
@@ -93,6 +96,7 @@ class Described(StrictModel):
     direction: Direction
     reason: str | dict[str, str]
     said: Side = "both"
+    sayable: bool = False
 
 
 class Signal(Described):
@@ -136,7 +140,7 @@ class Signal(Described):
             self._check_op(op)
         if self.running and self.windows and self.ops != ("change",):
             raise ValueError("running intervals are seen at the as-of date; only `change` takes windows")
-        check_reasons(self.reason, self.ops)
+        check_reasons(self.reason, self.ops, sayable=self.sayable)
         return self
 
     def _check_op(self, op: str) -> None:
@@ -280,6 +284,30 @@ class Encoding(Described):
                     raise ValueError(f"given: {name} is unknown{did_you_mean(name, SPINE_COLUMNS[:-1])}")
             if self.given[0] != "segment":
                 raise ValueError("given: segment comes first, it is what few companies are shrunk to")
+        return self
+
+
+class QueryColumn(Described):
+    """A column that the family's query computes.
+
+    Attributes
+    ----------
+    needs : source tables without which it is missing: while they hold no usable row, nothing is known.
+    """
+
+    needs: tuple[str, ...] = ()
+
+    @field_validator("needs")
+    @classmethod
+    def _known_tables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in TABLES:
+                raise ValueError(f"needs: {name} is unknown{did_you_mean(name, TABLES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _sayable(self) -> QueryColumn:
+        check_reasons(self.reason, (), sayable=self.sayable)
         return self
 
 

@@ -3,12 +3,13 @@
 ::
 
     manifest.json        products, columns, family fingerprints, as-of date, horizons, thresholds
-    model_<horizon>d/    booster texts and one JSON file a classifier
+    model_<horizon>d/    booster texts and one JSON file a classifier, and made-up rows with their scores
     metrics.json         figures of the backtest
     MODEL_CARD.md        the same for people
     SHA256SUMS           of all files above
 
-Nothing in it is ever executed: no pickle, no code. The order is hash, manifest, structure, load.
+Nothing in it is ever executed: no pickle, no code. The order is hash, manifest, structure, load,
+scores of the made-up rows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import pandas as pd
 from product_affinity import models
 from product_affinity.registry.folder import broken, read_folder, version_of, write_folder
 from product_affinity.registry.manifest import Manifest, json_bytes, json_object, manifest_from
+from product_affinity.registry.selftest import SELFTEST, check_selftest, write_selftest
 
 if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
@@ -109,6 +111,7 @@ def bundle_files(
     for horizon_days, classifier in classifiers.items():
         for name, text in models.classifier_to_texts(classifier).items():
             files[f"{model_folder(horizon_days)}/{name}"] = text.encode()
+        files[f"{model_folder(horizon_days)}/{SELFTEST}"] = write_selftest(classifier)
     return files
 
 
@@ -183,11 +186,13 @@ def _text(content: bytes, place: Path) -> str:
 
 
 def _loaded(place: Path, manifest: Manifest, horizon_days: int, texts: Mapping[str, str]) -> PropensityClassifier:
+    model_texts = {name: text for name, text in texts.items() if name != SELFTEST}
     try:
-        classifier = models.classifier_from_texts(texts)
+        classifier = models.classifier_from_texts(model_texts)
         _check_fits(classifier, manifest, horizon_days)
-        _check_written_again(classifier, texts)
+        _check_written_again(classifier, model_texts)
         _check_scores(classifier, manifest)
+        check_selftest(classifier, json_object(texts.get(SELFTEST, "").encode(), SELFTEST))
     # A trust boundary: whatever an altered text makes the model raise, the bundle is at fault.
     except Exception as error:
         problem = " ".join(str(error).split()).rstrip(".")

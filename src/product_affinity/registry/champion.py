@@ -6,7 +6,7 @@
     var/challenger             link to the bundle trained last
     var/champion               link to the bundle that scores
     var/champion.previous      link to the one before, for rollback
-    var/promotions.jsonl       one line a move of the champion
+    var/promotions.jsonl       one line a move of the champion, and a refusal
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +25,12 @@ from product_affinity.registry.folder import (
     broken,
     partial_path,
     read_folder,
-    sync_folder,
     version_of,
     write_file,
     write_folder,
 )
 from product_affinity.registry.lock import sole_writer
+from product_affinity.storage import sync
 
 if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
@@ -84,6 +85,39 @@ def champion(var: Path) -> Bundle:
     return _pointed_bundle(var, CHAMPION, "no champion: run `affinity train` and `affinity promote`")
 
 
+def has_pointer(var: Path, pointer: str) -> bool:
+    """Whether `CHAMPION`, `PREVIOUS` or `CHALLENGER` was ever set; `pointed_bundle` says whether it is intact."""
+    return os.path.lexists(var / pointer)
+
+
+def pointed_bundle(var: Path, pointer: str) -> Bundle:
+    """Read the bundle behind `CHAMPION`, `PREVIOUS` or `CHALLENGER`.
+
+    Raises
+    ------
+    BundleError : there is none, or it is altered.
+    """
+    return _pointed_bundle(var, pointer, "none yet")
+
+
+def intact_champion(var: Path) -> Bundle | None:
+    """Read the bundle that scores; None where there is none or it is damaged, so that it can be replaced."""
+    try:
+        return champion(var)
+    except BundleError:
+        return None
+
+
+def champion_version(var: Path) -> str | None:
+    """Version of the bundle that scores, unread; None where there is none.
+
+    Raises
+    ------
+    BundleError : the pointer leads elsewhere.
+    """
+    return _pointed(var, CHAMPION)
+
+
 def install(var: Path, bundle_folder: Path, *, why: str, at: str) -> Bundle:
     """Store a bundle, make it the champion and write down why; repeating it changes nothing.
 
@@ -114,10 +148,52 @@ def rollback(var: Path, *, why: str, at: str) -> Bundle:
     LockedError : another process moves a pointer of this project.
     """
     with sole_writer(_lock(var)):
-        previous = _pointed(var, PREVIOUS)
-        if previous is None or previous == _pointed(var, CHAMPION):
+        current, previous = _pointed(var, CHAMPION), _pointed(var, PREVIOUS)
+        undone = current if previous != current else _last_recorded(var)
+        if previous is None or undone in (None, previous):
             raise BundleError(f"{var / PREVIOUS}: no previous champion to go back to. Promote another bundle first.")
-        return _promoted(var, var / BUNDLES / previous, why, at)
+        bundle = _pointed_bundle(var, PREVIOUS, "no previous champion")
+        # The step back is taken before the way forward is laid: a stop between the two leaves both pointers on
+        # the restored champion and the log on the one undone, from which the next run finishes.
+        _move(var, CHAMPION, bundle.version)
+        _move(var, PREVIOUS, str(undone))
+        _record(var, bundle.version, why, at, event="rolled_back")
+    return bundle
+
+
+def record_refusal(var: Path, version: str, *, why: str, at: str) -> None:
+    """Write down that a bundle was not promoted, once for the same reason and date.
+
+    Raises
+    ------
+    LockedError : another process moves a pointer of this project.
+    """
+    with sole_writer(_lock(var)):
+        entries = promotions(var)
+        last = entries[-1] if entries else {}
+        if (last.get("event"), last.get("version"), last.get("why"), last.get("at")) != ("refused", version, why, at):
+            _record(var, version, why, at, event="refused")
+
+
+def promotions(var: Path) -> list[dict[str, Any]]:
+    """Return every move of the champion and every refusal, oldest first.
+
+    Returns
+    -------
+    list of dict
+        at (as-of date), event (promoted, rolled_back, refused), version, previous, why.
+
+    Raises
+    ------
+    BundleError : the log is not readable.
+    """
+    log = var / PROMOTIONS
+    lines = log.read_bytes().splitlines() if log.exists() else []
+    try:
+        entries = [json.loads(line) for line in lines]
+        return [{"event": "promoted", **entry, "version": str(entry["version"])} for entry in entries]
+    except (ValueError, LookupError, TypeError):
+        raise BundleError(f"{log}: a line is no promotion. Mend or move the file, then try again.") from None
 
 
 def _lock(var: Path) -> Path:
@@ -126,7 +202,7 @@ def _lock(var: Path) -> Path:
 
 def _promoted(var: Path, bundle_folder: Path, why: str, at: str) -> Bundle:
     bundle = _stored(var, read_folder(bundle_folder.resolve()))
-    current, recorded = _pointed(var, CHAMPION), _last_recorded(var / PROMOTIONS)
+    current, recorded = _pointed(var, CHAMPION), _last_recorded(var)
     if current != bundle.version:
         # the way back is laid before the step is taken
         if current is not None:
@@ -141,8 +217,20 @@ def _promoted(var: Path, bundle_folder: Path, why: str, at: str) -> Bundle:
 def _stored(var: Path, files: Mapping[str, bytes]) -> Bundle:
     target = var / BUNDLES / version_of(files)
     bundle = bundle_from(target, files)
+    _clear_damaged(target)
     write_folder(target, files)
     return bundle
+
+
+def _clear_damaged(folder: Path) -> None:
+    """Make room for the same bundle where the stored one is damaged, or training again could not mend it."""
+    if folder.is_dir() and not folder.is_symlink():
+        try:
+            is_intact = version_of(read_folder(folder)) == folder.name
+        except BundleError:
+            is_intact = False
+        if not is_intact:
+            shutil.rmtree(folder)
 
 
 def _pointed(var: Path, pointer: str) -> str | None:
@@ -170,23 +258,18 @@ def _move(var: Path, pointer: str, version: str) -> None:
     try:
         partial.symlink_to(f"{BUNDLES}/{version}")
         partial.replace(var / pointer)
-        sync_folder(var)
+        sync(var)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _record(var: Path, version: str, why: str, at: str) -> None:
+def _record(var: Path, version: str, why: str, at: str, event: str = "promoted") -> None:
     log = var / PROMOTIONS
-    entry = {"at": at, "version": version, "previous": _pointed(var, PREVIOUS), "why": why}
+    entry = {"at": at, "event": event, "version": version, "previous": _pointed(var, PREVIOUS), "why": why}
     line = json.dumps(entry, sort_keys=True, ensure_ascii=False) + "\n"
     write_file(log, (log.read_bytes() if log.exists() else b"") + line.encode())
 
 
-def _last_recorded(log: Path) -> str | None:
-    lines = log.read_bytes().rstrip(b"\n").split(b"\n") if log.exists() else [b""]
-    if not lines[-1]:
-        return None
-    try:
-        return str(json.loads(lines[-1])["version"])
-    except (ValueError, LookupError, TypeError):
-        raise BundleError(f"{log}: its last line is no promotion. Mend or move the file, then try again.") from None
+def _last_recorded(var: Path) -> str | None:
+    moved = [entry["version"] for entry in promotions(var) if entry["event"] != "refused"]
+    return moved[-1] if moved else None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from product_affinity.errors import BundleError
+from product_affinity.storage import sync
 
 SUMS = "SHA256SUMS"
 MAX_FILES = 20_000
@@ -68,7 +69,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         _write_all(partial, {**files, SUMS: checksums(files)})
         partial.replace(folder)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -80,7 +81,7 @@ def write_file(path: Path, content: bytes) -> None:
     try:
         _write_synced(partial, content)
         partial.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -91,22 +92,13 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names inside a folder durable, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
     for path, content in files.items():
         (folder / path).parent.mkdir(exist_ok=True)
         _write_synced(folder / path, content)
     for inner in sorted({(folder / path).parent for path in files} | {folder}):
-        sync_folder(inner)
+        sync(inner)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from product_affinity.errors import UsageError
+from product_affinity.project.model_spec import EstimatorSpec
 from product_affinity.project.reading import StrictModel, validate
 from product_affinity.registry.folder import broken
 
@@ -49,10 +50,11 @@ class Manifest(StrictModel):
     thresholds : named cut-offs that belong to the models, all finite.
     base_rates : product to the share of its eligible pairs that adopted, in training.
     launch_estimates : products with too few adoptions of their own, ranked from the pooled model.
+    estimator : settings of the classifiers, so that the recipe can be tried again beside a later one.
     average_contributions : product to input to its mean contribution in log-odds: what reasons are relative to.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     product_ids: tuple[Text, ...] = Field(min_length=1)
     columns: tuple[ManifestColumn, ...] = Field(min_length=1)
     families: dict[str, Fingerprint] = Field(default_factory=dict)
@@ -61,6 +63,7 @@ class Manifest(StrictModel):
     thresholds: dict[str, Finite] = Field(default_factory=dict)
     base_rates: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     launch_estimates: tuple[Text, ...] = ()
+    estimator: EstimatorSpec | None = None
     average_contributions: dict[str, dict[str, Finite]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -26,11 +26,14 @@ from product_affinity.registry.bundle import Bundle
 from product_affinity.registry.folder import read_folder, write_folder
 from product_affinity.registry.lock import sole_writer
 from product_affinity.registry.manifest import Manifest
+from product_affinity.registry.processes import this_process
 from product_affinity.registry.provenance import GitState
 
 NAME = "product-affinity"
 MODEL = "model"
-MAX_PARAM_CHARACTERS = 6000
+#: tag of a run: the process that writes it
+PROCESS = "process"
+MAX_PARAM_CHARACTERS, MAX_TAG_CHARACTERS = 6000, 5000
 _BATCH = {"metrics": 1000, "params": 100}
 _ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true"}
 _ENVIRONMENT_DEFAULTS = {
@@ -100,8 +103,9 @@ def log_training(
     *,
     params: Mapping[str, object],
     metrics: pd.DataFrame,
-    dataset_fingerprint: str,
+    fingerprints: Mapping[str, str],
     git: GitState,
+    plots: Mapping[str, bytes] | None = None,
 ) -> TrackedRun:
     """Track one training: a parent run, a child run a product, and a version of the registered model.
 
@@ -115,8 +119,10 @@ def log_training(
     params : settings of the training; text beyond 6,000 characters is cut.
     metrics : columns product_id (null: all products), fold (null: over all folds), metric, value;
         values that are not finite are left out.
-    dataset_fingerprint : of the source tables.
+    fingerprints : what was read (`sources`, a signal family's file) to the fingerprint of its content; each
+        becomes a dataset of the run, and that of the sources a tag.
     git : from `read_git_state`.
+    plots : file name to content, kept below `plots` of the parent's artifacts.
 
     Raises
     ------
@@ -126,28 +132,31 @@ def log_training(
     tags = {
         "as_of": bundle.manifest.trained_as_of.isoformat(),
         "bundle_version": bundle.version,
-        "dataset_fingerprint": dataset_fingerprint,
+        "dataset_fingerprint": fingerprints["sources"],
         "git_commit": git.commit,
         "git_dirty": {True: "yes", False: "no", None: "unknown"}[git.is_dirty],
         "package_version": __version__,
     }
     known = metrics[pd.to_numeric(metrics["value"]).abs() < float("inf")]
-    with _client(store) as client, _run(client, _experiment(client, store), "training", tags) as run_id:
+    with open_client(store) as client, _run(client, _experiment(client, store), "training", tags) as run_id:
         _log_params(client, run_id, params)
+        _log_datasets(client, run_id, fingerprints)
         _log_metrics(client, run_id, known[known["product_id"].isna()])
         for product_id in bundle.manifest.product_ids:
             _log_product(client, run_id, product_id, known[known["product_id"] == product_id])
+        _log_files(client, run_id, "plots", plots or {})
         _log_model(client, run_id, bundle)
         return TrackedRun(run_id, _register(client, run_id, bundle.version))
 
 
-def alias_champion(store: TrackingStore, bundle_version: str) -> str:
+def alias_champion(store: TrackingStore, bundle_version: str, *, why: str) -> str:
     """Move the alias `champion` to the model of a bundle, and `previous` to the champion so far.
 
     Parameters
     ----------
     store : from `tracking_store`.
     bundle_version : `Bundle.version` of the installed champion.
+    why : the decision in words, kept as tag `decision` of the model version.
 
     Returns
     -------
@@ -159,24 +168,41 @@ def alias_champion(store: TrackingStore, bundle_version: str) -> str:
     TrackingError : the bundle was never tracked, or the store cannot be used.
     LockedError : another process of this project is tracking.
     """
-    with _client(store) as client:
-        found = client.search_model_versions(f"name = '{NAME}' and tags.bundle_version = '{bundle_version}'")
-        if not found:
-            raise TrackingError(
-                f"bundle {bundle_version}: not tracked in {_without_password(store.uri)}. "
-                "Run `affinity train` to track it."
-            )
-        version = str(max(int(model.version) for model in found))
-        aliases = client.get_registered_model(NAME).aliases
-        current = aliases.get("champion")
+    with open_client(store) as client:
+        version = _model_version(client, store, bundle_version)
+        current = client.get_registered_model(NAME).aliases.get("champion")
         if current is not None and str(current) != version:
             client.set_registered_model_alias(NAME, "previous", str(current))
         client.set_registered_model_alias(NAME, "champion", version)
+        client.set_model_version_tag(NAME, version, "decision", _cut(why, MAX_TAG_CHARACTERS))
         return version
 
 
+def note_decision(store: TrackingStore, bundle_version: str, why: str) -> None:
+    """Write a decision to the model of a bundle without moving an alias; parameters as in `alias_champion`."""
+    with open_client(store) as client:
+        version = _model_version(client, store, bundle_version)
+        client.set_model_version_tag(NAME, version, "decision", _cut(why, MAX_TAG_CHARACTERS))
+
+
+def _model_version(client: Any, store: TrackingStore, bundle_version: str) -> str:
+    found = client.search_model_versions(f"name = '{NAME}' and tags.bundle_version = '{bundle_version}'")
+    if not found:
+        raise TrackingError(
+            f"bundle {bundle_version}: not tracked in {_without_password(store.uri)}. Run `affinity train` to track it."
+        )
+    return str(max(int(model.version) for model in found))
+
+
 @contextmanager
-def _client(store: TrackingStore) -> Iterator[Any]:
+def open_client(store: TrackingStore) -> Iterator[Any]:
+    """Hand out MLflow's client while this is the project's only writer.
+
+    Raises
+    ------
+    TrackingError : MLflow is missing, or the store cannot be used.
+    LockedError : another process of this project is tracking.
+    """
     os.environ.update(_ENVIRONMENT)
     for name, value in _ENVIRONMENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -200,7 +226,7 @@ def _failures(store: TrackingStore) -> Iterator[None]:
         problem = _without_password(" ".join(str(error).split()))[:300]
         raise TrackingError(
             f"tracking in {_without_password(store.uri)} failed ({type(error).__name__}: {problem}). "
-            "The bundle is safe; see to the store and run `affinity train` again to track it."
+            "Bundles are safe; see to the store and run `affinity train` again to track it."
         ) from error
 
 
@@ -218,7 +244,8 @@ def _experiment(client: Any, store: TrackingStore) -> str:
 
 @contextmanager
 def _run(client: Any, experiment_id: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
+    marked = {**tags, PROCESS: this_process()}
+    run_id = str(client.create_run(experiment_id, run_name=name, tags=marked).info.run_id)
     try:
         yield run_id
     except BaseException:
@@ -244,8 +271,27 @@ def _log_params(client: Any, run_id: str, params: Mapping[str, object]) -> None:
         client.log_batch(run_id, params=entries[start : start + _BATCH["params"]])
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_PARAM_CHARACTERS else f"{text[: MAX_PARAM_CHARACTERS - 1]}…"
+def _log_datasets(client: Any, run_id: str, fingerprints: Mapping[str, str]) -> None:
+    from mlflow.entities import Dataset, DatasetInput
+
+    datasets = [
+        # 36 characters is what a digest may have
+        Dataset(name=name, digest=fingerprints[name][:36], source_type="local", source=name)
+        for name in sorted(fingerprints)
+    ]
+    client.log_inputs(run_id, datasets=[DatasetInput(dataset) for dataset in datasets])
+
+
+def _log_files(client: Any, run_id: str, place: str, files: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in sorted(files):
+            (Path(scratch) / name).write_bytes(files[name])
+        if files:
+            client.log_artifacts(run_id, scratch, place)
+
+
+def _cut(text: str, most: int = MAX_PARAM_CHARACTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _log_metrics(client: Any, run_id: str, metrics: pd.DataFrame) -> None:

@@ -303,6 +303,7 @@ TABLES: dict[str, Table] = {
                 Column("as_of", "date"),
                 Column("status", "text", required=True, choices=OUTCOME_STATUSES),
                 Column("reason", "text"),
+                Column("note", "text"),
                 Column("noted_at", "timestamp", required=True),
                 Column("noted_by", "text"),
                 Column("arr_usd", "number", minimum=0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -14,7 +14,9 @@ from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES, Table
 from product_affinity.schema.sql import quote_name
 from product_affinity.sources.csv_files import engine_message
-from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv, number_rows
+from product_affinity.sources.needed import needed_columns
+from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv, number_parquet_rows, number_rows
+from product_affinity.sources.postgres import Server, select_columns
 
 # Where a table takes extra columns, only a near miss of one of our names is a typo.
 TYPO_SIMILARITY = 0.8
@@ -33,6 +35,7 @@ class SourceTable:
     types : raw column name to the engine's type.
     numbered : whether `_row` is the row's number in the source; a query's rows are numbered in sorted order.
     inputs : names of the raw tables it was made from.
+    select : what a server is asked for when the rows are needed (`load_rows`); empty where they are read in place.
     """
 
     name: str
@@ -42,10 +45,13 @@ class SourceTable:
     types: Mapping[str, str]
     numbered: bool
     inputs: tuple[str, ...]
+    select: str = ""
 
 
 def map_tables(raw: RawTables, settings: Mapping[str, TableSettings]) -> dict[str, SourceTable]:
     """Find the source of each of our tables; tables without one are left out.
+
+    Of a server's tables those that are needed stay in `raw`, with their fingerprints; no rows leave it yet.
 
     Raises
     ------
@@ -56,14 +62,31 @@ def map_tables(raw: RawTables, settings: Mapping[str, TableSettings]) -> dict[st
     found: dict[str, SourceTable] = {}
     for name, table in TABLES.items():
         wanted = settings.get(name, TableSettings())
-        source = _from_query(raw, name, wanted.query) if wanted.query else _from_raw(raw, name, wanted, faults)
+        source = _find_source(raw, name, wanted, faults)
         if source is not None:
             columns = _map_columns(table, source, wanted.columns, faults)
             found[name] = SourceTable(**{**vars(source), "columns": columns})
     if faults:
         raise UsageError("\n".join(faults))
     _check_required(raw, found)
-    return found
+    return found if raw.server is None else _on_server(raw, raw.server, found)
+
+
+def load_rows(raw: RawTables, found: Mapping[str, SourceTable]) -> None:
+    """Have a server send the rows of our tables, all as of one instant, and leave it; files need nothing.
+
+    Raises
+    ------
+    ContractError : a query fails half way, or the server stops.
+    """
+    if raw.server is None:
+        return
+    for source in found.values():
+        if source.select:
+            path = raw.server.workspace / f"{source.name}.parquet"
+            raw.server.write_rows(raw.connection, source.select, source.types, path)
+    # checking takes minutes, and a transaction that stays open keeps the server from cleaning up
+    raw.server.close()
 
 
 def unused_tables(raw: RawTables, found: Mapping[str, SourceTable]) -> tuple[str, ...]:
@@ -90,14 +113,19 @@ def _present(raw: RawTables) -> str:
     return f"present: {', '.join(sorted(raw.tables))}" if raw.tables else "no CSV, Parquet or table there at all"
 
 
-def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str]) -> SourceTable | None:
-    raw_name = wanted.name or name
-    table = raw.tables.get(raw_name)
+def _find_source(raw: RawTables, name: str, wanted: TableSettings, faults: list[str]) -> SourceTable | None:
+    if wanted.query:
+        return _from_query(raw, name, wanted.query) if raw.server is None else _ask(raw.server, name, wanted.query)
+    table = raw.tables.get(wanted.name or name)
     if table is None:
         if wanted.name:
             hint = did_you_mean(wanted.name, raw.tables) if raw.tables else ""
             faults.append(f"affinity.toml: sources.tables.{name}.name: no table {wanted.name} in {raw.place}{hint}")
         return None
+    return _from_raw(raw, name, table) if raw.server is None else _of_server(raw.server, name, table)
+
+
+def _from_raw(raw: RawTables, name: str, table: RawTable) -> SourceTable:
     if table.fault is not None:
         raise ContractError(f"{table.fault}. Mend or drop it, or name another source for {name}.")
     if "_row" in map(str.lower, table.types):
@@ -107,10 +135,46 @@ def _from_raw(raw: RawTables, name: str, wanted: TableSettings, faults: list[str
             relation, _ = _load_sorted(raw.connection, name, f"select * from {table.relation}")
         except duckdb.Error as error:
             raise ContractError(f"{table.origin}: {engine_message(error)}") from None
-        return SourceTable(name, table.origin, relation, {}, table.types, False, (raw_name,))
+        return SourceTable(name, table.origin, relation, {}, table.types, False, (table.name,))
     if table.origin.lower().endswith(CSV):
         load_csv(raw.connection, table)
-    return SourceTable(name, table.origin, table.numbered, {}, table.types, True, (raw_name,))
+    return SourceTable(name, table.origin, table.numbered, {}, table.types, True, (table.name,))
+
+
+def _of_server(server: Server, name: str, table: RawTable) -> SourceTable:
+    types = server.describe(table.relation, table.origin)
+    return SourceTable(name, table.origin, table.relation, {}, _unreserved(types, table.origin), False, (table.name,))
+
+
+def _ask(server: Server, name: str, query: str) -> SourceTable:
+    """Describe a query of the settings that the server runs."""
+    place, label = f"affinity.toml: sources.tables.{name}.query", f"query of {name}"
+    relation = f"(\n{query.strip().rstrip(';')}\n)"
+    types = _unreserved(server.describe(relation, place), place)
+    return SourceTable(name, f"{server.place}: {label}", relation, {}, types, False, (label,))
+
+
+def _unreserved(types: dict[str, str], place: str) -> dict[str, str]:
+    if "_row" in map(str.lower, types):
+        raise UsageError(f"{place}: column name _row is reserved for row numbers; rename it")
+    return types
+
+
+def _on_server(raw: RawTables, server: Server, found: Mapping[str, SourceTable]) -> dict[str, SourceTable]:
+    """Narrow our tables to the columns that are needed, and have the server say whether they changed."""
+    raw.tables.clear()
+    narrowed = {}
+    for name, source in found.items():
+        types = needed_columns(TABLES[name], source.columns, source.types)
+        select = select_columns(source.relation, types)
+        (label,) = source.inputs
+        relation = number_parquet_rows(server.workspace / f"{name}.parquet", types)
+        fingerprint = server.fingerprint(select, source.origin)
+        kept = raw.tables.get(label)
+        both = fingerprint if kept is None else f"{kept.fingerprint} {fingerprint}"
+        raw.tables[label] = RawTable(label, source.origin, {**(kept.types if kept else {}), **types}, "", None, both)
+        narrowed[name] = replace(source, relation=relation, types=types, select=select)
+    return narrowed
 
 
 def _from_query(raw: RawTables, name: str, query: str) -> SourceTable:
@@ -156,4 +220,4 @@ def _may_be_extra(table: Table, name: str) -> bool:
     return not difflib.get_close_matches(name.lower(), table.names, n=1, cutoff=TYPO_SIMILARITY)
 
 
-__all__ = ["RawTable", "SourceTable", "map_tables", "unused_tables"]
+__all__ = ["RawTable", "SourceTable", "load_rows", "map_tables", "unused_tables"]

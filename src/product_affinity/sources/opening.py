@@ -1,4 +1,4 @@
-"""Open a data folder or a DuckDB file: SQL sees every raw table under its own name, and nothing else."""
+"""Open a data folder, a DuckDB file or a server: SQL sees its raw tables under their own names, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import duckdb
 
 from product_affinity.errors import ContractError, UsageError
 from product_affinity.schema.sql import quote_name, quote_text
 from product_affinity.sources.csv_files import csv_relation, engine_message
+from product_affinity.sources.postgres import Server, connect, is_server
 
+_READ = "folders, .duckdb files and postgresql:// addresses"
 PARQUET, CSV = ".parquet", ".csv"
 DATABASES = (".duckdb", ".ddb", ".db")
 
@@ -26,11 +30,11 @@ class RawTable:
     ----------
     name : file stem, or the table's name in the database.
     origin : the file, and for a database the table, shown in messages.
-    types : column name to the engine's type.
+    types : column name to the engine's type; empty for a table of a server, which is asked when it is needed.
     relation : SQL relation of its columns.
     numbered : SQL relation with the 1-based row number as `_row` before its columns; None where rows have no
-        order of their own (views of a database).
-    fingerprint : SHA-256 of the bytes the table comes from.
+        order of their own (views of a database, tables of a server).
+    fingerprint : SHA-256 of the bytes the table comes from; empty while nobody asked a server for it.
     fault : why the table cannot be read, which matters only to who uses it; None where it can.
     """
 
@@ -45,15 +49,33 @@ class RawTable:
 
 @dataclass(frozen=True)
 class RawTables:
-    """The raw tables of one source, readable as ``raw.<name>`` through `connection`."""
+    """The raw tables of one source; leaving its ``with`` block leaves the server, where there is one.
+
+    Attributes
+    ----------
+    connection : engine that reads them, as ``raw.<name>`` unless they are on a server.
+    place : the source as messages show it.
+    tables : by name. Of a server's tables `map_tables` leaves those that are needed.
+    server : the server they are on, None for files.
+    """
 
     connection: duckdb.DuckDBPyConnection
     place: str
     tables: dict[str, RawTable] = field(default_factory=dict)
+    server: Server | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.server is not None:
+            self.server.close()
 
 
-def open_sources(connection: duckdb.DuckDBPyConnection, path: Path, workspace: Path) -> RawTables:
-    """Make the raw tables of a folder or a DuckDB file readable, then lock the engine in.
+def open_sources(connection: duckdb.DuckDBPyConnection, path: Path | str, workspace: Path) -> RawTables:
+    """Make the raw tables of a folder, a DuckDB file or a server readable, then lock the engine in.
 
     After this call the connection can reach files in the source and in `workspace` only, cannot load
     extensions and cannot change its configuration, which bounds what a `query` of `affinity.toml` may do.
@@ -61,21 +83,22 @@ def open_sources(connection: duckdb.DuckDBPyConnection, path: Path, workspace: P
     Parameters
     ----------
     connection : an in-memory engine; it gets a schema `raw`, which becomes the current one.
-    path : the folder or the `.duckdb` file.
-    workspace : existing folder for results and for what does not fit into memory.
+    path : the folder, the `.duckdb` file or the address of a server.
+    workspace : existing folder for results, for what does not fit into memory and for what a server sends.
 
     Raises
     ------
-    UsageError : the path is missing or of a kind we cannot read.
+    UsageError : the path is missing or of a kind we cannot read, or a server cannot be reached.
     ContractError : two files give one table, or a file is not readable.
     """
-    shown = without_credentials(str(path))
+    if is_server(str(path)):
+        return _open_server(connection, str(path), workspace)
+    shown, path = without_credentials(str(path)), Path(path)
     if ":/" in str(path):
-        raise UsageError(f"affinity.toml: sources.path: {shown} is an address; only folders and .duckdb files are read")
+        raise UsageError(f"affinity.toml: sources.path: {shown} is an address of a kind we cannot read; {_READ} are")
     if not path.exists():
-        raise UsageError(f"affinity.toml: sources.path: {shown} not found. Point it at a folder or a .duckdb file.")
-    connection.execute("create schema raw")
-    connection.execute(f"set temp_directory = {quote_text(str(workspace / 'spill'))}")
+        raise UsageError(f"affinity.toml: sources.path: {shown} not found; {_READ} are read")
+    _prepare(connection, workspace)
     if path.is_dir():
         _lock(connection, (path, workspace))
         found = _open_folder(connection, path)
@@ -87,6 +110,26 @@ def open_sources(connection: duckdb.DuckDBPyConnection, path: Path, workspace: P
     else:
         raise UsageError(f"affinity.toml: sources.path: {shown} is no folder and no .duckdb file")
     return RawTables(connection, path.name, {table.name: table for table in found})
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, workspace: Path) -> None:
+    connection.execute("create schema raw")
+    connection.execute(f"set temp_directory = {quote_text(str(workspace / 'spill'))}")
+
+
+def _open_server(connection: duckdb.DuckDBPyConnection, address: str, workspace: Path) -> RawTables:
+    server = connect(address, workspace)
+    try:
+        _prepare(connection, workspace)
+        _lock(connection, (workspace,))
+        tables = {
+            name: RawTable(name, f"{server.place}: {name}", {}, relation, None, "")
+            for name, relation in server.tables().items()
+        }
+    except BaseException:
+        server.close()
+        raise
+    return RawTables(connection, server.place, tables, server)
 
 
 def without_credentials(address: str) -> str:
@@ -128,8 +171,7 @@ def _open_folder(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Ra
 
 
 def _open_file(connection: duckdb.DuckDBPyConnection, path: Path) -> RawTable:
-    quoted = quote_text(str(path))
-    relation = csv_relation(path) if path.suffix.lower() == CSV else f"read_parquet({quoted})"
+    relation = csv_relation(path) if path.suffix.lower() == CSV else f"read_parquet({quote_text(str(path))})"
     try:
         types = _show(connection, path.stem, relation)
     except duckdb.Error as error:
@@ -137,12 +179,18 @@ def _open_file(connection: duckdb.DuckDBPyConnection, path: Path) -> RawTable:
     if path.suffix.lower() == CSV:
         # `load_csv` fills this table when it is needed.
         numbered = number_rows(f"temp.{quote_name(f'csv {path.stem}')}", types)
-    elif "file_row_number" in map(str.lower, types):
-        numbered = f"(select row_number() over () as _row, * from {relation})"
     else:
-        rows = f"read_parquet({quoted}, file_row_number = true)"
-        numbered = f"(select file_row_number + 1 as _row, * exclude (file_row_number) from {rows})"
+        numbered = number_parquet_rows(path, types)
     return RawTable(path.stem, path.name, types, relation, numbered, file_fingerprint(path))
+
+
+def number_parquet_rows(path: Path, columns: Iterable[str]) -> str:
+    """SQL relation of a Parquet file's columns behind the 1-based row number `_row`."""
+    quoted = quote_text(str(path))
+    if "file_row_number" in map(str.lower, columns):
+        return f"(select row_number() over () as _row, * from read_parquet({quoted}))"
+    rows = f"read_parquet({quoted}, file_row_number = true)"
+    return f"(select file_row_number + 1 as _row, * exclude (file_row_number) from {rows})"
 
 
 def number_rows(table: str, columns: Iterable[str]) -> str:

@@ -2,112 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from product_affinity.errors import UsageError, did_you_mean
+from product_affinity.errors import UsageError
+from product_affinity.project.playbook.conditions import (
+    EvidenceCondition,
+    Question,
+    RuleSet,
+    Template,
+    check_products,
+    check_template,
+)
 from product_affinity.project.reading import StrictModel, read_yaml, validate
-from product_affinity.schema import TABLES
+
+DO_NOT_CONTACT = "G01"  # asked of every project, whatever its playbook says
+PLACE = "playbook/gates.yml"
 
 
-class Condition(StrictModel):
-    """One bound on a feature column; exactly one of the four comparisons is given.
-
-    Attributes
-    ----------
-    column : a feature column of account grain.
-    above, at_least, below, at_most : the bound in the column's unit; `above` and `below` are strict.
-    """
-
-    column: str
-    above: float | None = None
-    at_least: float | None = None
-    below: float | None = None
-    at_most: float | None = None
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> Condition:
-        if sum(bound is not None for bound in (self.above, self.at_least, self.below, self.at_most)) != 1:
-            raise ValueError("give exactly one of above, at_least, below, at_most")
-        return self
-
-
-class Gate(StrictModel):
+class GateRule(Question):
     """A reason why not now.
 
     Attributes
     ----------
-    code : `G` and two digits, unique; lists and counts name it.
-    title : what it is about, in a few words.
-    table : the source table it rests on; where the company has none, rows are listed with a caution instead.
-    blocks_when : conditions that must all hold for the gate to block.
-    evidence : words shown with the row; `{value}` is the first condition's value.
-    unblocked_by : what would open the gate.
+    code : `G` or `D` and two digits, unique.
+    title, evidence, unblocked_by : as for every question; `evidence` is said where it blocks.
+    blocks_when : conditions that must all hold for it to block. One of account grain only stops the whole
+        account; with one of pair grain, or a bound by product, the next product may compete.
+    clear : what is said where it does not block.
+    rule_sets : only rows of these readiness rule sets are asked; empty for all.
     """
 
-    code: str = Field(pattern=r"^G\d\d$")
-    title: str
-    table: str
-    blocks_when: tuple[Condition, ...] = Field(min_length=1)
-    evidence: str
-    unblocked_by: str
+    code: str = Field(pattern=r"^[GD]\d\d$")
+    blocks_when: tuple[EvidenceCondition, ...] = Field(min_length=1)
+    clear: Template
+    rule_sets: tuple[RuleSet, ...] = ()
 
-    @field_validator("table")
+    @field_validator("clear")
     @classmethod
-    def _known_table(cls, value: str) -> str:
-        if value not in TABLES:
-            raise ValueError(f"{value} is no source table{did_you_mean(value, TABLES)}")
-        return value
-
-    @field_validator("evidence")
-    @classmethod
-    def _sayable(cls, value: str) -> str:
-        try:
-            value.format(value=1.0)
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"not a template of {{value}}: {error}") from None
-        return value
+    def _clear_is_sayable(cls, value: str) -> str:
+        return check_template(value)
 
 
 class Gates(StrictModel):
-    """All gates, in the order of precedence."""
+    """All gates.
 
-    gates: tuple[Gate, ...] = ()
+    Attributes
+    ----------
+    safety : never overridden, not even by an explicit request (step 5 of the order of precedence).
+    decline : reasons to decline although nothing is unsafe (step 8).
+    """
+
+    safety: tuple[GateRule, ...] = ()
+    decline: tuple[GateRule, ...] = ()
 
     @model_validator(mode="after")
     def _unique_codes(self) -> Gates:
-        codes = [gate.code for gate in self.gates]
+        codes = [gate.code for gate in (*self.safety, *self.decline)]
         for code in codes:
-            if codes.count(code) > 1 or code in RESERVED_CODES:
-                raise ValueError(f"code {code} is used twice or reserved ({', '.join(RESERVED_CODES)})")
+            if codes.count(code) > 1 or code == DO_NOT_CONTACT:
+                raise ValueError(f"code {code} is used twice or reserved ({DO_NOT_CONTACT}: do not contact)")
         return self
 
 
-DO_NOT_CONTACT, IN_FLIGHT = "G01", "G10"
-RESERVED_CODES = (DO_NOT_CONTACT, IN_FLIGHT)
-
-
-def load_gates(folder: Path, columns: Collection[str]) -> tuple[Gate, ...]:
-    """Read `playbook/gates.yml`; every column it names must be a feature column.
+def load_gate_rules(folder: Path, product_ids: Collection[str]) -> Gates:
+    """Read `playbook/gates.yml`; without the file nothing is held back.
 
     Parameters
     ----------
     folder : the project's `playbook/`.
-    columns : names of the feature columns of account grain.
+    product_ids : products of the catalogue, which overrides may name.
 
     Raises
     ------
-    UsageError : the file is missing, has a typo, or names an unknown column; with the closest match.
+    UsageError : a typo, an unknown column or an unknown product; every fault, with the closest match.
     """
-    place = "playbook/gates.yml"
-    gates = validate(Gates, read_yaml(folder / "gates.yml"), place).gates
-    for gate in gates:
-        for condition in gate.blocks_when:
-            if condition.column not in columns:
-                raise UsageError(
-                    f"{place}: {gate.code}.blocks_when: {condition.column}: no such feature column"
-                    f"{did_you_mean(condition.column, columns)}"
-                )
+    path = folder / "gates.yml"
+    gates = validate(Gates, read_yaml(path), PLACE) if path.exists() else Gates()
+    faults = list(check_products(_conditions(gates), product_ids))
+    if faults:
+        raise UsageError("\n".join(f"{PLACE}: {fault}" for fault in faults))
     return gates
+
+
+def _conditions(gates: Gates) -> Iterator[tuple[str, EvidenceCondition]]:
+    for gate in (*gates.safety, *gates.decline):
+        for condition in gate.blocks_when:
+            yield f"{gate.code}.blocks_when", condition

@@ -1,0 +1,92 @@
+"""`affinity compare`, `promote` and `rollback`: which bundle scores, decided on evidence."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from product_affinity.project import Project
+from product_affinity.registry import champion as pointers
+from product_affinity.registry.champion import install, latest_challenger, record_refusal
+from product_affinity.registry.evidence import read_evidence
+from product_affinity.registry.gate import GateReport, check_challenger
+from product_affinity.registry.tracking import TrackingError, alias_champion, note_decision, tracking_store
+
+
+def compare_project(project: Project, as_of: dt.date) -> GateReport:
+    """Judge the newest bundle against the champion and the baselines, and change nothing.
+
+    Raises
+    ------
+    BundleError : there is no challenger, or a bundle or the evidence was altered.
+    RefusedError : there is no evidence on this challenger against this champion.
+    """
+    challenger = latest_challenger(project.var)
+    standing = pointers.intact_champion(project.var)
+    current = standing.version if standing else None
+    evidence = read_evidence(project.var, challenger.version)
+    # a challenger that was promoted is judged by what it was promoted on
+    if current != challenger.version:
+        evidence.check_against(current)
+    return check_challenger(evidence, project.model_spec, as_of=as_of)
+
+
+def promote_project(project: Project, as_of: dt.date) -> str:
+    """Make the newest bundle the champion if it passes every check, and write down why or why not.
+
+    Raises
+    ------
+    BundleError : there is no challenger, or a bundle or the evidence was altered.
+    RefusedError : a check refuses it; the champion stays.
+    """
+    challenger = latest_challenger(project.var)
+    standing = pointers.intact_champion(project.var)
+    if standing is not None and standing.version == challenger.version:
+        # nothing is decided anew; a log or an alias that a stop left behind is mended
+        install(project.var, challenger.folder, why="found installed", at=str(as_of))
+        return f"champion is {challenger.version} already{_alias(project, challenger.version, 'found installed')}"
+    report = compare_project(project, as_of)
+    if report.refusals:
+        record_refusal(project.var, challenger.version, why=report.words, at=str(as_of))
+        _note(project, challenger.version, f"refused: {report.words}")
+        report.raise_if_refused()
+    bundle = install(project.var, challenger.folder, why=report.words, at=str(as_of))
+    return (
+        f"champion is {bundle.version}, trained as of {bundle.manifest.trained_as_of}: {report.words}; "
+        f"in {project.var}/champion{_alias(project, bundle.version, f'promoted: {report.words}')}"
+    )
+
+
+def rollback_project(project: Project, as_of: dt.date, *, why: str) -> str:
+    """Make the champion before this one the champion again; lists are then the same bytes as before.
+
+    Parameters
+    ----------
+    project : the project.
+    as_of : as-of date written to the log.
+    why : the reason in words.
+
+    Raises
+    ------
+    BundleError : there is no previous champion, or it is altered.
+    """
+    undone = pointers.champion_version(project.var)
+    bundle = pointers.rollback(project.var, why=why, at=str(as_of))
+    said = f"champion is {bundle.version} again, trained as of {bundle.manifest.trained_as_of}, in place of {undone}"
+    return said + _alias(project, bundle.version, f"restored: {why}")
+
+
+def _alias(project: Project, version: str, why: str) -> str:
+    """Move the alias in MLflow; say so only where that failed, since the champion does not depend on it."""
+    try:
+        alias_champion(tracking_store(project.var, project.settings.tracking.uri), version, why=why)
+    except TrackingError as error:
+        return f"; its alias in MLflow was NOT moved: {error}"
+    return ""
+
+
+def _note(project: Project, version: str, why: str) -> None:
+    try:
+        note_decision(tracking_store(project.var, project.settings.tracking.uri), version, why)
+    except TrackingError:
+        # the refusal itself is what the caller must hear; promotions.jsonl has it in any case
+        return

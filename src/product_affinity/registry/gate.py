@@ -1,0 +1,147 @@
+"""May this challenger score? A list of checks, each with a code, its figures and a sentence.
+
+Every interval is a 95 % bootstrap over accounts, paired where two models are compared. `docs/promotion.md`
+says why each check is there; the thresholds are in `models/defaults.yml` under `gate`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+
+from product_affinity.errors import RefusedError
+from product_affinity.project.model_spec import ModelSpec
+from product_affinity.registry.checks import Check, run_checks
+from product_affinity.registry.comparison import Judged, judge
+from product_affinity.registry.evidence import Evidence, Sides
+
+_WORDS = {"passed": "pass", "warned": "warn", "refused": "REFUSE", "not_asked": "–"}
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """All checks of a challenger.
+
+    Attributes
+    ----------
+    sides : who was compared with whom.
+    as_of : as-of date of the promotion.
+    checks : in the order of their codes.
+    figures : metric, challenger, champion, difference, low, high, and a column a baseline.
+    """
+
+    sides: Sides
+    as_of: dt.date
+    checks: tuple[Check, ...]
+    figures: tuple[dict[str, Any], ...]
+
+    @property
+    def refusals(self) -> tuple[Check, ...]:
+        """Checks that stop the promotion."""
+        return tuple(check for check in self.checks if check.state == "refused")
+
+    @property
+    def words(self) -> str:
+        """Why it may be promoted or not, on one line."""
+        if self.refusals:
+            return "; ".join(f"{check.code} {check.words}" for check in self.refusals)
+        warned = [f"{check.code} {check.words}" for check in self.checks if check.state == "warned"]
+        asked = sum(check.state != "not_asked" for check in self.checks)
+        said = f"passed {asked - len(warned)} of {asked} checks"
+        return f"{said}; warned: {'; '.join(warned)}" if warned else said
+
+    def raise_if_refused(self) -> None:
+        """Stop a promotion.
+
+        Raises
+        ------
+        RefusedError : with every check that refuses, its figures and the next step.
+        """
+        if self.refusals:
+            raise RefusedError(
+                f"bundle {self.sides.challenger} is not promoted: {self.words}. "
+                "See `affinity compare`; the limits are in models/defaults.yml under gate."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "as_of": str(self.as_of),
+            "sides": self.sides.model_dump(mode="json"),
+            "promote": not self.refusals,
+            "words": self.words,
+            "checks": [dict(vars(check)) for check in self.checks],
+            "figures": [dict(row) for row in self.figures],
+        }
+
+    def render(self) -> Group:
+        """Return tables for the terminal: figures of both sides beside the baselines, then the checks."""
+        verdict = "is NOT promoted" if self.refusals else "may be promoted"
+        checks = Table("check", "asks", "state", "why", title="Checks", title_justify="left")
+        for check in self.checks:
+            checks.add_row(check.code, check.title, _WORDS[check.state], check.words)
+        return Group(*_side_words(self.sides), _figure_table(self.figures, self.sides), checks, f"It {verdict}.")
+
+
+def check_challenger(evidence: Evidence, spec: ModelSpec, *, as_of: dt.date) -> GateReport:
+    """Judge a challenger by the evidence on it.
+
+    Parameters
+    ----------
+    evidence : from `read_evidence`.
+    spec : thresholds (`gate`), seed, and the adoptions a product needs to be judged alone.
+    as_of : as-of date of the promotion; the library reads no clock.
+    """
+    judged = judge(evidence, spec)
+    return GateReport(evidence.sides, as_of, run_checks(judged, as_of), _figures(judged))
+
+
+def _figures(judged: Judged) -> tuple[dict[str, Any], ...]:
+    rows = []
+    for metric in judged.metrics:
+        delta = judged.against_champion(metric)
+        rows.append(
+            {
+                "metric": metric,
+                "challenger": judged.figure("blend", metric).estimate,
+                "champion": judged.figure("champion", metric).estimate,
+                "difference": delta.estimate,
+                "low": delta.low,
+                "high": delta.high,
+                **{name: judged.figure(name, metric).estimate for name in judged.sides.baselines},
+            }
+        )
+    return tuple({key: _plain(value) for key, value in row.items()} for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and value != value else value
+
+
+def _side_words(sides: Sides) -> Iterable[str]:
+    yield f"challenger {sides.challenger}, trained as of {sides.trained_as_of}, against " + (
+        f"champion {sides.champion}, trained as of {sides.champion_trained_as_of}"
+        if sides.champion
+        else "the baselines alone: there is no intact champion"
+    )
+    yield from sides.changes
+
+
+def _figure_table(figures: tuple[dict[str, Any], ...], sides: Sides) -> Table:
+    table = Table(title="On the same test rows", title_justify="left")
+    for head in ("figure", "challenger", "champion", "difference", *sides.baselines):
+        table.add_column(head, justify="left" if head == "figure" else "right")
+    for row in figures:
+        interval = "" if row["low"] is None else f"\n[{_number(row['low'], '+')}, {_number(row['high'], '+')}]"
+        sided = [_number(row["challenger"]), _number(row["champion"]), _number(row["difference"], "+") + interval]
+        table.add_row(row["metric"], *sided, *(_number(row[name]) for name in sides.baselines))
+    return table
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{value:{sign}.3f}"
