@@ -1,8 +1,8 @@
-"""All benchmarks of the classifier: ``python -m benchmarks.classifier`` (some fifteen minutes)."""
+"""All benchmarks of the classifier: ``python -m benchmarks.classifier`` (some forty minutes)."""
 
 from __future__ import annotations
 
-from benchmarks import pairs, single_tables, speed, which_next
+from benchmarks import demo_pairs, pairs, single_tables, speed, which_next
 
 
 def main() -> None:
@@ -11,6 +11,7 @@ def main() -> None:
     speed.main()
     single_tables.main(tables=4)
     pairs.main()
+    demo_pairs.main()
 
 
 if __name__ == "__main__":

@@ -236,9 +236,14 @@ def run(world: World, seed: int, folder: Path) -> tuple[pd.DataFrame, dict[str, 
     return lines, {**shocked(data, model, seed), "launched product, yield@5 %": launched(data)}
 
 
-def main(folder: Path, seeds: tuple[int, ...] = (101, 102, 103)) -> None:
-    """Print the mean over the seeds per world, and the blend of every seed."""
+def main(kept: Path | None = None, seeds: tuple[int, ...] = (101, 102, 103)) -> None:
+    """Print the mean over the seeds per world, and the blend of every seed; a given folder keeps the companies."""
     console = Console(width=150)
+    with tempfile.TemporaryDirectory() as made:
+        _print_worlds(console, kept or Path(made), seeds)
+
+
+def _print_worlds(console: Console, folder: Path, seeds: tuple[int, ...]) -> None:
     for world in WORLDS:
         found = [run(world, seed, folder) for seed in seeds]
         result = pd.concat([lines for lines, _ in found]).groupby(level=0, sort=False).mean()
@@ -251,8 +256,4 @@ def main(folder: Path, seeds: tuple[int, ...] = (101, 102, 103)) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as made:
-            main(Path(made))
+    main(*map(Path, sys.argv[1:2]))

@@ -51,6 +51,9 @@ SIGNALS = {
     },
     "limit_share": {"of": "limit_share", "across": "max", "ops": ["max", "mean"], "windows": [28]},
 }
+COLUMNS = {"account_id", "product_id", "date", "active_users", "events", "limit_share", "known_at"}
+MADE = 10_000_000
+ENGINE_MEMORY = "2GB"
 Way = Callable[[Path, tuple[dt.date, ...]], pd.DataFrame]
 
 
@@ -60,60 +63,60 @@ def as_ofs(count: int) -> tuple[dt.date, ...]:
 
 
 def write_facts(folder: Path, rows: int) -> None:
-    """Write checked usage facts of about `rows` rows, made in slices so that memory stays small."""
+    """Write checked usage facts of about `rows` rows; beyond `MADE` rows companies repeat under other ids."""
     engine = open_engine(threads=1)
     engine.execute(f"set memory_limit = '3GB'; set temp_directory = '{folder / 'spill'}'")
-    accounts = rows // (OWNED * ROWS_A_PRODUCT)
-    present = {"account_id", "product_id", "date", "active_users", "events", "limit_share", "known_at"}
-    size = 10_000
+    copies = max(1, round(rows / MADE))
+    accounts, size = rows // (copies * OWNED * ROWS_A_PRODUCT), 2_000
+    parts = []
     for first in range(0, accounts, size):
-        engine.execute(
-            f"""
-            create or replace temp table raw as
-            with daily as (
-                select printf('A-%07d', a) as account_id, (a * 7 + j * 3) % {len(PRODUCTS)} as k,
-                    date '{LAST}' - d::int as date, hash(a, j, d) as h, hash(d, a, j) as g
-                from range({first}, {min(first + size, accounts)}) as accounts(a), range({OWNED}) as owned(j),
-                    range({HISTORY_DAYS}) as days(d)
-                where hash(a, d, j, 1) % {HISTORY_DAYS} < {int(ROWS_A_PRODUCT / 1.02)}
-            )
-            select account_id, {list(PRODUCTS)}[k + 1] as product_id, date, (h % 50)::double as active_users,
-                (g % 500)::double as events,
-                case when k < 3 then (h % 1000) / 1000 end as limit_share,
-                -- 2 % arrive up to three weeks late
-                date + interval 1 day + to_hours((h % 20)::int)
-                    + to_days(case when g % 50 = 0 then (g % 21)::int else 0 end) as known_at
-            from daily
-            """
-        )
+        engine.execute(f"create or replace temp table raw as {_usage(first, min(first + size, accounts))}")
         # 2 % of the days are corrected 5 days later
         engine.execute(
             "insert into raw select * replace (active_users + 1 as active_users, "
             "known_at + interval 5 day as known_at) from raw where hash(account_id, product_id, date) % 50 = 1"
         )
-        select = dated_select(TABLES["usage"], "raw", present, timezone=ZONE, lag_days=0, extras=())
-        to = folder / f"usage-{first:09d}.parquet"
-        engine.execute(f"copy (from ({select}) order by account_id, product_id, date, known_at) to '{to}'")
-    engine.execute(
-        f"copy (from read_parquet('{folder}/usage-*.parquet') order by all) to '{folder}/usage.parquet'"
-        if accounts <= size
-        else f"copy (from read_parquet('{folder}/usage-*.parquet')) to '{folder}/usage.parquet'"
-    )
+        select = dated_select(TABLES["usage"], "raw", COLUMNS, timezone=ZONE, lag_days=0, extras=())
+        parts.append(f"{folder}/usage-{first:09d}.parquet")
+        engine.execute(f"copy (from ({select}) order by account_id, product_id, date, known_at) to '{parts[-1]}'")
+    repeated = [
+        f"select * replace (printf('%s-%d', account_id, {copy}) as account_id) from read_parquet({parts})"
+        for copy in range(copies)
+    ]
+    engine.execute(f"copy ({' union all '.join(repeated)}) to '{folder}/usage.parquet'")
     engine.close()
-    for part in folder.glob("usage-*.parquet"):
-        part.unlink()
+    for part in parts:
+        Path(part).unlink()
 
 
-def frames(path: Path, dates: tuple[dt.date, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Spine and owned pairs of all accounts in a facts file."""
+def _usage(first: int, end: int) -> str:
+    """SQL of the raw usage rows of accounts `first` to `end`."""
+    return f"""
+        with daily as (
+            select printf('A-%07d', a) as account_id, (a * 7 + j * 3) % {len(PRODUCTS)} as k,
+                date '{LAST}' - d::int as date, hash(a, j, d) as h, hash(d, a, j) as g
+            from range({first}, {end}) as accounts(a), range({OWNED}) as owned(j), range({HISTORY_DAYS}) as days(d)
+            where hash(a, d, j, 1) % {HISTORY_DAYS} < {int(ROWS_A_PRODUCT / 1.02)}
+        )
+        select account_id, {list(PRODUCTS)}[k + 1] as product_id, date, (h % 50)::double as active_users,
+            (g % 500)::double as events, case when k < 3 then (h % 1000) / 1000 end as limit_share,
+            -- 2 % arrive up to three weeks late
+            date + interval 1 day + to_hours((h % 20)::int)
+                + to_days(case when g % 50 = 0 then (g % 21)::int else 0 end) as known_at
+        from daily
+    """
+
+
+def write_rows(path: Path, dates: tuple[dt.date, ...]) -> None:
+    """Write spine and owned pairs of all accounts in a facts file beside it: what is asked for, on every way's side."""
+    values = ", ".join(f"(timestamp '{date}')" for date in dates)
+    static = ", ".join(f"cast(null as varchar) as {name}" for name in ("segment", "industry", "region", "country"))
     engine = open_engine(threads=1)
-    pairs = engine.execute(f"select distinct account_id, product_id from '{path}' order by all").df()
+    engine.execute(f"create temp table pairs as select distinct account_id, product_id from '{path}' order by all")
+    for name, columns in (("spine", f"account_id, as_of, {static}, 1.0 as arr_usd"), ("pairs", "pairs.*, as_of")):
+        rows = f"select distinct {columns} from pairs, (values {values}) as dates(as_of) order by all"
+        engine.execute(f"copy ({rows}) to '{path.with_name(name)}.rows' (format parquet)")
     engine.close()
-    days = pd.DataFrame({"as_of": pd.to_datetime(list(dates))})
-    pairs = pairs.merge(days, how="cross").assign(status="owned")
-    spine = pairs[["account_id", "as_of"]].drop_duplicates()
-    spine = spine.assign(**dict.fromkeys(("segment", "industry", "region", "country"), None), arr_usd=1.0)
-    return spine, pairs
 
 
 def ours(path: Path, dates: tuple[dt.date, ...]) -> pd.DataFrame:
@@ -125,9 +128,10 @@ def ours(path: Path, dates: tuple[dt.date, ...]) -> pd.DataFrame:
         "features/usage.yml",
     )
     catalog = Catalog.model_validate({"products": [{"product_id": name, "name": name} for name in PRODUCTS]})
-    spine, pairs = frames(path, dates)
+    spine = pd.read_parquet(path.with_name("spine.rows"))
+    pairs = pd.read_parquet(path.with_name("pairs.rows")).assign(status="owned")
     facts = Facts.from_folder(path.parent, timezone=ZONE)
-    facts.connection.execute(f"set memory_limit = '3GB'; set temp_directory = '{path.parent / 'spill'}'")
+    facts.connection.execute(f"set memory_limit = '{ENGINE_MEMORY}'; set temp_directory = '{path.parent / 'spill'}'")
     table = build_features(facts, catalog, (family,), spine, pairs).account
     facts.connection.close()
     return table
@@ -182,6 +186,7 @@ def compare(rows: int, count: int, ways: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         path = Path(folder) / "usage.parquet"
         write_facts(Path(folder), rows)
+        write_rows(path, as_ofs(count))
         figures = {way: measure(way, path, count) for way in ways}
         if count > 1 and len(ways) > 1:
             check_equal(path, ways)

@@ -1,6 +1,6 @@
 """Time and memory of fitting and scoring pairs, each model in a process of its own.
 
-Run ``python -m benchmarks.speed`` (``--all`` adds CatBoost, which takes minutes). Every model fits
+Run ``python -m benchmarks.speed [ACCOUNTS]``; CatBoost takes most of the time. Every model fits
 the training rows and scores the last as-of date with one thread. *heads, one fit* is the heads
 candidate alone, one seed, without inner folds: what the same tree parameters cost on one shared
 binned matrix with sampled negatives. *Peak* is the process's highest memory from the start of the
@@ -61,12 +61,13 @@ def heads_once(data: Split) -> Vector:
     target = train.y.astype(np.float64)
     sample = sample_negatives(target, np.ones(len(target)), seed=0)
     at = sample.rows
-    encoder = fit_encoder(train.X.iloc[at], "auto")
-    products = known_products(train.product, len(target))
+    used = train.X.iloc[at]
+    encoder = fit_encoder(used, "auto")
+    products = known_products(train.product[at], len(at))
     ones, zeros = np.ones(len(at)), np.zeros(len(at))
     weight = population_weight(target[at], ones, sample.prior_shift)
-    codes = product_codes(train.product, products, len(target))[at]
-    rows = Rows(encoder.encode(train.X.iloc[at]), target[at], weight, ones, sample.prior_shift, zeros, codes)
+    codes = product_codes(train.product[at], products, len(at))
+    rows = Rows(encoder.encode(used), target[at], weight, ones, sample.prior_shift, zeros, codes)
     trainer = Trainer(rows, FitPlan(encoder, None, products, ("heads",), {}, 97, 1, 1, 0))
     matrix, new = encoder.encode(test.X), product_codes(test.product, products, len(test.y))
     out = np.empty(len(new))
@@ -134,27 +135,27 @@ def measure(name: str, path: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def main(accounts: int = 4000, everyone: bool = False) -> None:
+def main(accounts: int = 4000) -> None:
     """Print every model beside the reference."""
     with tempfile.TemporaryDirectory() as folder:
         data = split(pair_world("specific", seed=31, accounts=accounts, rarity=1.0))
         save(data.train, Path(folder) / "train.parquet")
         save(data.test, Path(folder) / "test.parquet")
-        names = [name for name in RIVALS if everyone or not name.startswith("CatBoost")]
-        figures = {name: measure(name, Path(folder)) for name in (HEADS, FULL, *names)}
+        figures = {name: measure(name, Path(folder)) for name in (HEADS, FULL, *RIVALS)}
     reference = figures[REFERENCE]
     rows, rate = len(data.train.y), data.train.y.mean()
     title = f"{rows:,} training pairs × {data.train.X.shape[1]} columns, {rate:.2%} adopt; ratios to {REFERENCE}"
-    printed = Printed("model", *reference, "× faster", "× memory", title=title)
+    printed = Printed("model", *reference, "× faster", "× CPU", "× memory", title=title)
     for name, line in figures.items():
         faster = reference["wall s"] / line["wall s"]
+        cpu = line["CPU s"] / reference["CPU s"]
         memory = line["peak MB"] / reference["peak MB"]
-        printed.add_row(name, *(f"{value:.4g}" for value in line.values()), f"{faster:.2f}", f"{memory:.2f}")
-    Console(width=140).print(printed)
+        printed.add_row(name, *(f"{value:.4g}" for value in (*line.values(), faster, cpu, memory)))
+    Console(width=170).print(printed)
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         print(json.dumps(child(sys.argv[1], Path(sys.argv[2]))))
     else:
-        main(everyone="--all" in sys.argv)
+        main(*map(int, sys.argv[1:]))

@@ -203,3 +203,31 @@ def test_observational_rates_are_labelled_and_never_subtracted():
 def test_no_log_at_all():
     found = measure_effect(plays_of(), mode="off")
     assert (found.state, found.effects.empty, found.observational.empty) == ("off", True, True)
+
+
+def test_draws_of_our_own_lists_count_beside_the_companys_log_once_each():
+    facts = company(
+        account("A"),
+        account("B"),
+        subscription("A", "crm", "2025-01-01"),
+        subscription("B", "crm", "2025-01-01"),
+        subscription("A", "mail", "2026-02-01"),
+        ("outreach", {"play_id": "P1", "account_id": "A", "product_id": "mail", "decided_at": "2026-01-10 10:00",
+                      "arm": "treated", "arm_probability": 0.9}),
+    )  # fmt: skip
+    logged = pd.DataFrame(
+        {
+            "play_id": ["P1", "P2", "P3"],
+            "account_id": ["A", "B", "B"],
+            "product_id": "mail",
+            "as_of": pd.to_datetime(["2026-01-11", "2026-01-11", "2026-09-01"]),
+            "arm": ["held_back", "held_back", "treated"],
+            "arm_probability": [0.1, 0.1, 0.9],
+        }
+    )
+    plays = read_plays(
+        facts, horizon_days=90, maturity_days=7, observed_until=dt.date(2026, 6, 30), logged=logged
+    ).set_index("play_id")
+    assert plays.index.tolist() == ["P1", "P2"]  # P3 was decided after the date, P1 is the company's own word
+    assert plays["arm"].tolist() == ["treated", "held_back"]
+    assert plays["adopted"].tolist() == [1, 0]

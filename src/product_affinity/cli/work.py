@@ -77,12 +77,20 @@ def features(
     project: ProjectOption = Path(),
     as_of: AsOfOption = None,
     audit: Annotated[bool, typer.Option("--audit", help="Prove that forgetting the future changes nothing.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Show one column: its definition, query, coverage and distribution."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build the features at one as-of date and show their coverage."""
+    from product_affinity.pipeline.describe import describe_column
     from product_affinity.pipeline.features import audit_features, describe_features
 
-    if audit:
+    if explain is not None:
+        column = describe_column(open_project(project), parse_as_of(as_of), explain, progress=progress)
+        show(column.render(), as_json, column.to_json())
+    elif audit:
         report = audit_features(open_project(project), parse_as_of(as_of), progress=progress)
         show(report.render(), as_json, report.to_json())
         report.raise_if_broken()

@@ -69,7 +69,7 @@ def build_features(
         return _tables(families, rows, {})
     columns: Columns = {}
     with registered(facts, catalog, rows):
-        scans, changes = plan_scans(families, facts)
+        scans, changes = plan_scans(families, facts, one_date=len(rows.as_ofs) == 1)
         sources = sorted({scan.reading.source for scan in scans})
         coverage = {source: _coverage(facts, source, scans) for source in sources}
         for scan in scans:

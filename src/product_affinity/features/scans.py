@@ -96,7 +96,8 @@ class Reading:
     match : column and catalogue list it must be on.
     shift_days : how long before the as-of date we stand, for the earlier side of a `change`.
     longest_days : bound on the measures' windows (`REACHES`), None where they look at all that is known.
-        Short and long windows are scanned apart: their cut points would split each other's tiles.
+        Short and long windows are scanned apart, as their cut points would split each other's tiles; at a single
+        as-of date there are few cut points, and reading once is cheaper.
     distinct : SQL of the value whose distinct values are counted.
     """
 
@@ -137,8 +138,16 @@ class Change:
     role: Role
 
 
-def plan_scans(families: Iterable[FeatureFamily], facts: Facts) -> tuple[tuple[Scan, ...], tuple[Change, ...]]:
+def plan_scans(
+    families: Iterable[FeatureFamily], facts: Facts, *, one_date: bool = False
+) -> tuple[tuple[Scan, ...], tuple[Change, ...]]:
     """Group the signals of all families that read a present source table into scans.
+
+    Parameters
+    ----------
+    families : declared signals.
+    facts : checked source tables.
+    one_date : whether the features of a single as-of date are built; it changes the reading, never a value.
 
     Raises
     ------
@@ -150,7 +159,7 @@ def plan_scans(families: Iterable[FeatureFamily], facts: Facts) -> tuple[tuple[S
         for name, signal in family.resolved():
             if signal.source not in TABLES or not facts.has(str(signal.source)):
                 continue
-            reader = _SignalReader(family.family, name, signal, facts)
+            reader = _SignalReader(family.family, name, signal, facts, (max(REACHES),) if one_date else REACHES)
             for reading, measure in reader.measures():
                 scans.setdefault(reading, Scan(reading)).measures.append(measure)
             changes += reader.changes()
@@ -160,8 +169,8 @@ def plan_scans(families: Iterable[FeatureFamily], facts: Facts) -> tuple[tuple[S
 class _SignalReader:
     """Turn one signal into readings and measures."""
 
-    def __init__(self, family: str, name: str, signal: Signal, facts: Facts) -> None:
-        self.family, self.name, self.signal = family, name, signal
+    def __init__(self, family: str, name: str, signal: Signal, facts: Facts, reaches: tuple[int, ...]) -> None:
+        self.family, self.name, self.signal, self.reaches = family, name, signal, reaches
         self.source = str(signal.source)
         self.types = column_types(facts, self.source)
 
@@ -229,7 +238,7 @@ class _SignalReader:
             until=tuple(until),
             match=next(((name, target.removeprefix("target.")) for name, target in signal.match.items()), None),
             shift_days=shift_days,
-            longest_days=_reach_class(op, window),
+            longest_days=_reach_class(op, window, self.reaches),
             distinct=self._value().sql if op == "distinct" else None,
         )
 
@@ -300,11 +309,11 @@ class _SignalReader:
         return f"({' or '.join(tests)})"
 
 
-def _reach_class(op: str, window: int | None) -> int | None:
+def _reach_class(op: str, window: int | None, reaches: tuple[int, ...]) -> int | None:
     if window is None:
         return None
     reach = 2 * window if op == "trend" else window
-    return next((longest for longest in REACHES if reach <= longest), max(REACHES))
+    return next((longest for longest in reaches if reach <= longest), max(reaches))
 
 
 def column_types(facts: Facts, table: str) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from product_affinity.motion.words import tell_plays
 from product_affinity.pipeline.prepare import Prepared
 from product_affinity.pipeline.table import PairTable
 from product_affinity.rules import Answer, Readiness, answer_gates, answer_readiness, build_evidence
-from product_affinity.rules.triggers import fire_triggers, leading_trigger
+from product_affinity.rules.triggers import fire_triggers, leading_trigger, silent_triggers
 from product_affinity.spine.accounts import PAID
 
 KEYS = ["account_id", "product_id"]
@@ -49,6 +49,7 @@ class Moved:
     evidence : what gates and criteria were asked about.
     gates, readiness : their answers.
     fired : every trigger that fired: account_id, product_id, code, evidence, …
+    silent : triggers that can fire for nobody, and why.
     history : what was already done with the accounts.
     """
 
@@ -57,6 +58,7 @@ class Moved:
     gates: Sequence[Answer]
     readiness: Readiness
     fired: pd.DataFrame
+    silent: Mapping[str, str]
     history: History
 
     @property
@@ -98,7 +100,7 @@ def move_pairs(prepared: Prepared, table: PairTable, valued: pd.DataFrame, earli
         previous=earlier[-1].worklist if earlier else None,
         drawn=_drawn_before(earlier),
     )
-    return Moved(decision, evidence, gates, readiness, fired, history)
+    return Moved(decision, evidence, gates, readiness, fired, silent_triggers(facts, playbook.triggers), history)
 
 
 def _drawn_before(earlier: Sequence[PublishedList]) -> pd.DataFrame | None:

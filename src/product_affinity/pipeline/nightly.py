@@ -276,6 +276,7 @@ def _provenance(scored: Scored) -> dict[str, object]:
         "trained_as_of": str(bundle.manifest.trained_as_of),
         "sources": prepared.report.to_json(),
         "families": {family.family: family.fingerprint for family in prepared.project.families},
+        "silent_triggers": dict(scored.moved.silent),
     }
 
 
@@ -301,6 +302,9 @@ def _closing_words(folder: Path, scored: Scored, content: ListContent) -> str:
             f"  note  {int(worklist['owner_id'].isna().sum()):,} rows have no owner: they share one file and one "
             "capacity ([capacity] plays_per_owner); map owner_id of accounts"
         )
+    if scored.moved.silent:
+        said = "; ".join(f"{code} {why}" for code, why in scored.moved.silent.items())
+        lines.append(f"  note  triggers that can fire for nobody: {said}")
     if len(unpriced):
         lines.append(
             f"  note  {len(unpriced):,} pairs have no known price and cannot be listed: give list_arr_usd of "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 
-from product_affinity.lists import published_before
+from product_affinity.lists import PublishedList, published_before
+from product_affinity.lists.files import MEASUREMENT
+from product_affinity.lists.worklist import play_id
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.table import training_dates
 from product_affinity.project import Project
@@ -68,7 +70,14 @@ def measure(prepared: Prepared, *, progress: Progress) -> Measured:
     happened = build_happened(
         facts, rows, horizon_days=time.horizon_days, maturity_days=time.maturity_days, observed_until=as_of
     )
-    plays = read_plays(facts, horizon_days=time.horizon_days, maturity_days=time.maturity_days, observed_until=as_of)
+    earlier = published_before(project.var / "lists", as_of)
+    plays = read_plays(
+        facts,
+        horizon_days=time.horizon_days,
+        maturity_days=time.maturity_days,
+        observed_until=as_of,
+        logged=_drawn(earlier),
+    )
     adopted = rows[KEYS].assign(adopted=happened["adopted"])
     by_pair = pairs[KEYS].merge(adopted, on=KEYS, how="left", validate="1:1")["adopted"].set_axis(pairs.index)
     reference = load_affinity_reference(project.root / "playbook", project.catalog)
@@ -82,7 +91,7 @@ def measure(prepared: Prepared, *, progress: Progress) -> Measured:
         points=learn_points(readiness.measured, _points(playbook.readiness), rows, happened["adopted"]),
         affinity=learn_affinity(facts, project.catalog, reference, as_of),
         adjacency=suggest_adjacency(facts, project.catalog, spine, pairs, by_pair, reference.adjacency),
-        effect=measure_effect(plays, mode=project.settings.measurement.mode, scores=_published_scores(project, as_of)),
+        effect=measure_effect(plays, mode=project.settings.measurement.mode, scores=_published_scores(earlier)),
     )
 
 
@@ -96,9 +105,27 @@ def _compared(readiness: ReadinessSpec) -> list[str]:
     return [name for name in dict.fromkeys(names) if EVIDENCE_COLUMNS[name].is_number]
 
 
-def _published_scores(project: Project, as_of: dt.date) -> pd.DataFrame | None:
+def _drawn(earlier: Sequence[PublishedList]) -> pd.DataFrame | None:
+    """Draws of the published lists as plays; a pair that was held back gets the id its play would have."""
+    frames = []
+    for one in earlier:
+        path = one.folder / MEASUREMENT if one.folder is not None else None
+        if path is None or not path.exists():
+            continue
+        draws = pd.read_parquet(path).merge(
+            one.worklist[["account_id", "product_id", "play_id"]],
+            on=["account_id", "product_id"],
+            how="left",
+            validate="m:1",
+        )
+        would_be = [play_id(a, p, one.as_of) for a, p in zip(draws["account_id"], draws["product_id"], strict=True)]
+        draws["play_id"] = draws["play_id"].fillna(pd.Series(would_be, index=draws.index, dtype="str"))
+        frames.append(draws.assign(as_of=pd.Timestamp(one.as_of)))
+    return pd.concat(frames, ignore_index=True) if frames else None
+
+
+def _published_scores(earlier: Sequence[PublishedList]) -> pd.DataFrame | None:
     """Propensities of earlier lists, which narrow the interval of an effect."""
-    folders = [one.folder for one in published_before(project.var / "lists", as_of)]
-    paths = [Path(folder) / "scores.parquet" for folder in folders if folder is not None]
+    paths = [one.folder / "scores.parquet" for one in earlier if one.folder is not None]
     frames = [pd.read_parquet(path, columns=[*KEYS, "propensity"]).dropna() for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else None

@@ -34,12 +34,24 @@ Mode = Literal["off", "measure_only", "on"]
 NOT_AN_EFFECT = "observational: who was worked was chosen, not drawn; the rates say nothing about cause"
 
 
-def read_plays(facts: Facts, *, horizon_days: int, maturity_days: int, observed_until: dt.date) -> pd.DataFrame:
-    """Read the plays of the outreach log with what came of each.
+LOGGED_COLUMNS = ("play_id", "account_id", "product_id", "as_of", "arm", "arm_probability")
+
+
+def read_plays(
+    facts: Facts,
+    *,
+    horizon_days: int,
+    maturity_days: int,
+    observed_until: dt.date,
+    logged: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Read the plays of the outreach log, and those our own lists logged, with what came of each.
 
     Parameters
     ----------
     facts : checked source tables.
+    logged : `LOGGED_COLUMNS` of the draws of published lists, or None; a play_id that the source table knows too
+        counts once, as the source says.
     horizon_days, maturity_days, observed_until : as in `labels.label_adoption`; open horizons are missing.
 
     Returns
@@ -50,7 +62,11 @@ def read_plays(facts: Facts, *, horizon_days: int, maturity_days: int, observed_
         missing), arr_usd (of the start within the horizon, 0 without one, missing while open); sorted by as_of,
         account_id, product_id, play_id.
     """
+    own = pd.DataFrame(columns=list(LOGGED_COLUMNS)) if logged is None else logged[list(LOGGED_COLUMNS)]
+    own = own.astype({"play_id": "str", "account_id": "str", "product_id": "str", "as_of": "datetime64[us]"})
+    facts.connection.register("logged_plays", own.astype({"arm": "str", "arm_probability": "float64"}))
     plays = facts.connection.execute(_PLAYS, {"until": observed_until}).df().astype({"as_of": "datetime64[us]"})
+    facts.connection.unregister("logged_plays")
     # a product given up before may be proposed again: the first start *after* the decision counts
     keys = plays[["account_id", "product_id", "as_of"]].assign(is_winback=True)
     plays["adopted"] = label_adoption(
@@ -63,15 +79,26 @@ def read_plays(facts: Facts, *, horizon_days: int, maturity_days: int, observed_
 
 _PLAYS = f"""
 -- grain: play of the outreach log
-with play as (
+with known as (
+    select log.play_id, log.account_id, log.product_id, log.decided_on as as_of, log.arm, log.arm_probability
+    from facts.outreach as log
+    where {usable("log", "cast($until as date)")}
+),
+log as (
+    from known
+    union all
+    select play_id, account_id, product_id, cast(as_of as date), arm, arm_probability
+    from logged_plays as own
+    where own.as_of < cast($until as date) and not exists (from known where known.play_id = own.play_id)
+),
+play as (
     select
-        log.play_id, log.account_id, log.product_id, log.decided_on as as_of, log.arm, log.arm_probability,
+        log.*,
         exists (
             from facts.outcomes as noted
             where noted.play_id = log.play_id and {usable("noted", "cast($until as date)")}
         ) as was_worked
-    from facts.outreach as log
-    where {usable("log", "cast($until as date)")}
+    from log
 ),
 owned as ( -- what ran at the decision, as known then
     select
