@@ -51,7 +51,10 @@ def test_every_column_is_told_with_its_query(small):
             assert f"date '{DAY}'" in told
         elif column.signal in own.encodings:
             assert "facts.subscriptions" in told
-        elif column.signal in own.signals and own.signals[column.signal].source not in ("spine", "catalog"):
+        elif column.signal in own.signals and (own.signals[column.signal].source or own.source) not in (
+            "spine",
+            "catalog",
+        ):
             base = "" if column.op != "change" else ":now"
             assert f'"{column.name}{base}"' in told
         assert "fe_frame" not in told

@@ -78,3 +78,48 @@ def test_base_log_odds_meets_the_observed_total():
 
 def test_positive_counts():
     assert positive_counts(np.array([0, 2, 2]), np.array([1.0, 1.0, 0.0]), 4).tolist() == [1, 0, 1, 0]
+
+
+def panel(days, accounts, codes, target):
+    ones = np.ones(len(days))
+    return Rows(
+        matrix=np.zeros((len(days), 1), dtype=np.float32),
+        target=np.array(target, dtype=float),
+        weight=2 * ones,
+        fit_weight=ones,
+        prior_shift=0.0,
+        offset=0 * ones,
+        codes=np.array(codes),
+        accounts=np.array(accounts),
+        days=np.array(days),
+    )
+
+
+def test_an_adoption_seen_from_three_dates_counts_once():
+    # account 0 adopts once and is seen from three dates, account 1 adopts two products, account 2 none
+    rows = panel([60, 0, 30, 30, 30, 0, 30], [0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 0, 0], [1, 1, 1, 1, 1, 0, 0])
+    once = rows.by_event(gap_days=97)
+    assert np.allclose(once.fit_weight, 3 / 5)
+    assert np.allclose(once.weight, 2 * 3 / 5)
+    assert once.fit_weight @ once.target == pytest.approx(3)
+
+
+def test_adoptions_a_gap_apart_are_two():
+    rows = panel([0, 97, 0, 96], [0, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1])
+    assert np.allclose(rows.by_event(gap_days=97).fit_weight, 3 / 4)
+
+
+def test_without_dates_or_accounts_every_row_counts():
+    rows = panel([0, 30], [0, 0], [0, 0], [1, 1])
+    assert replace(rows, days=None).by_event(97).fit_weight.tolist() == [1, 1]
+    assert replace(rows, accounts=None).by_event(97).fit_weight.tolist() == [1, 1]
+
+
+def test_rows_repeated_at_later_dates_make_a_fit_no_surer():
+    table = pairs(accounts=250, months=1)
+    later = [table.as_of + np.timedelta64(30 * at, "D") for at in range(3)]
+    once = PropensityClassifier(candidates=["ridge"]).fit(table.X, table.y, **table.keys)
+    keys = {"product": np.tile(table.product, 3), "account": np.tile(table.account, 3), "as_of": np.concatenate(later)}
+    thrice = PropensityClassifier(candidates=["ridge"]).fit(pd.concat([table.X] * 3), np.tile(table.y, 3), **keys)
+    one, three = (model.predict_proba(table.X, product=table.product)[:, 1] for model in (once, thrice))
+    assert np.allclose(one, three, rtol=1e-3)

@@ -181,7 +181,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             encoder, offset, products, tuple(self.candidates), directions, self.gap_days, self.n_seeds,
             effective_n_jobs(self.n_jobs), seed,
         )  # fmt: skip
-        self._model = fit_blend(rows, plan)
+        self._model = fit_blend(rows.by_event(self.gap_days), plan)
         self._publish()
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,13 @@ class Rows:
     codes: IntVector
     accounts: IntVector | None = None
     days: IntVector | None = None
+
+    def by_event(self, gap_days: int) -> Rows:
+        """The same rows with weights that count an adoption once, however many as-of dates look at it."""
+        if self.accounts is None or self.days is None:
+            return self
+        overlap = label_overlap(self.target, self.codes, self.accounts, self.days, gap_days)
+        return replace(self, weight=self.weight / overlap, fit_weight=self.fit_weight / overlap)
 
     @property
     def start(self) -> Vector:
@@ -123,6 +130,35 @@ def population_weight(target: Vector, weight: Vector, prior_shift: float) -> Vec
 
     """
     return np.asarray(weight * np.where(target == 1, 1.0, np.exp(prior_shift)), dtype=np.float64)
+
+
+def label_overlap(target: Vector, codes: IntVector, accounts: IntVector, days: IntVector, gap_days: int) -> float:
+    """How many positive rows tell of the same adoption, on average, ≥ 1.
+
+    With a horizon longer than the time between as-of dates an adoption is the label of several rows. Counted as
+    separate events they would make every penalty and weight that is learnt too sure of itself.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n,)
+        0 or 1.
+    codes, accounts, days : ndarray of shape (n,)
+        Product, account and as-of day.
+    gap_days : int
+        Positives of a pair fewer days apart than this tell of the same adoption.
+
+    Examples
+    --------
+    >>> zeros = np.zeros(4, dtype=int)
+    >>> label_overlap(np.array([1.0, 1.0, 1.0, 0.0]), zeros, np.array([0, 0, 1, 1]), np.array([0, 30, 30, 60]), 97)
+    1.5
+
+    """
+    positive = np.flatnonzero(target == 1)
+    order = positive[np.lexsort((days[positive], codes[positive], accounts[positive]))]
+    same_pair = (np.diff(accounts[order]) == 0) & (np.diff(codes[order]) == 0)
+    repeated = int((same_pair & (np.diff(days[order]) < gap_days)).sum())
+    return len(order) / (len(order) - repeated) if len(order) else 1.0
 
 
 def base_log_odds(target: Vector, weight: Vector, offset: Vector) -> float:
