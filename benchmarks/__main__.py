@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import classifier
+from benchmarks import classifier, effect, features, motion
 
 if __name__ == "__main__":
     classifier.main()
+    features.main()
+    motion.main()
+    effect.main()

@@ -204,6 +204,7 @@ def test_our_judgement_our_selling_and_what_others_told_us_is_never_sayable():
         *(f"health_{name}" for name in ("score", "core_score", "nps")),
         *(f"commercial_{name}" for name in ("open", "lost", "account", "outreach", "interest", "declined", "requests")),
         "firmographic_",
+        "anchor_health",
     )
     for c in SPOKEN:
         assert c.sayable != c.name.startswith(internal), c.name

@@ -111,4 +111,5 @@ def _compare(built, rates, status, owners, segments, groups) -> None:
             if value is None:
                 assert np.isnan(seen), name
             else:
-                assert seen == pytest.approx(value, rel=1e-9, abs=1e-12), (name, line.account_id, line.product_id)
+                # a log-odds near a rate of 1 loses the digits that 1 − rate lost
+                assert seen == pytest.approx(value, rel=1e-7, abs=1e-12), (name, line.account_id, line.product_id)

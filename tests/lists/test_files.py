@@ -71,7 +71,7 @@ def test_the_published_list_is_the_next_nights_predecessor(tmp_path):
 def test_only_the_team_may_read_and_only_measurers_the_arms(tmp_path):
     folder = publish(tmp_path, night(4, draws=DRAWS, extra=[HELD])).resolve()
     for path in (folder, *folder.rglob("*")):
-        private = path.name == "measurement.parquet"
+        private = path.name in ("measurement.parquet", "scores.parquet")
         expected = 0o750 if path.is_dir() else 0o600 if private else 0o640
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
     assert pd.read_parquet(folder / "measurement.parquet")["arm"].tolist() == ["held_back"] * 2

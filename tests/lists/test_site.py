@@ -156,7 +156,7 @@ def test_an_owner_gets_the_own_accounts_and_nobody_elses(tmp_path: Path) -> None
         assert not any(play in page for play in others)
 
 
-def test_contacts_are_named_in_the_owners_file_alone(tmp_path: Path) -> None:
+def test_no_page_names_a_contact(tmp_path: Path) -> None:
     data = site_data(12)
     names = data.plays["stakeholder_name"]
     quoting = data.plays.assign(next_step="Ask " + names.fillna("somebody") + " about it")
@@ -166,10 +166,8 @@ def test_contacts_are_named_in_the_owners_file_alone(tmp_path: Path) -> None:
     assert not any(name in pages["index.html"] for name in names.dropna())
     assert "Ask the Head of Marketing about it" in pages["index.html"]
     assert "the Head of Marketing was named" in pages["index.html"]
-    nobodys = pages["owners/_unassigned.html"]
-    assert not any(name in nobodys for name in names.dropna())
-    for row in quoting[names.notna() & quoting["owner_id"].notna()].itertuples():
-        assert row.next_step in pages[f"owners/{row.owner_id}.html"]
+    assert len(pages) > 2
+    assert not any(name in page for page in pages.values() for name in names.dropna())
 
 
 def test_the_common_page_is_bounded_most_valuable_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,17 @@
 """Sampling of negatives and its exact correction."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
 from product_affinity.models import PropensityClassifier
 from product_affinity.models.logistic import Prior, fit_logistic
-from product_affinity.models.rows import base_log_odds, population_weight, positive_counts, sample_negatives
+from product_affinity.models.rows import Rows, base_log_odds, population_weight, positive_counts, sample_negatives
+
+from .tables import pairs
 
 
 def rare(size=60_000, positives=1000):
@@ -116,7 +121,7 @@ def test_without_dates_or_accounts_every_row_counts():
 
 
 def test_rows_repeated_at_later_dates_make_a_fit_no_surer():
-    table = pairs(accounts=250, months=1)
+    table = pairs(accounts=700, months=1, rates=(-2.0, -2.0, -2.2))
     later = [table.as_of + np.timedelta64(30 * at, "D") for at in range(3)]
     once = PropensityClassifier(candidates=["ridge"]).fit(table.X, table.y, **table.keys)
     keys = {"product": np.tile(table.product, 3), "account": np.tile(table.account, 3), "as_of": np.concatenate(later)}

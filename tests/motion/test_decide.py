@@ -161,13 +161,17 @@ def test_a_pair_rests_until_the_day(status, days, code):
     assert gates_of(pair(), past=history(endings=[ending(status, days)]), sequencing=rules) == [None]
 
 
-@pytest.mark.parametrize(("status", "code"), [("not_now", "C01"), ("lost", "C03")])
-def test_a_follow_up_date_counts_instead_of_the_days(status, code):
-    rules = {f"{status}_days": 90}
-    later = history(endings=[ending(status, 200, follow_up="2026-07-01")])
-    today = history(endings=[ending(status, 3, follow_up="2026-06-30")])
-    assert gates_of(pair(), past=later, sequencing=rules) == [code]
+def test_a_follow_up_date_counts_instead_of_the_days_of_a_not_now():
+    rules = {"not_now_days": 90}
+    later = history(endings=[ending("not_now", 200, follow_up="2026-07-01")])
+    today = history(endings=[ending("not_now", 3, follow_up="2026-06-30")])
+    assert gates_of(pair(), past=later, sequencing=rules) == ["C01"]
     assert gates_of(pair(), past=today, sequencing=rules) == [None]
+
+
+def test_a_follow_up_date_shortens_no_loss():
+    agreed = history(endings=[ending("lost", 3, follow_up="2026-06-30")])
+    assert gates_of(pair(), past=agreed, sequencing={"lost_days": 180}) == ["C03"]
 
 
 def fired(kind, ago, product="crm"):

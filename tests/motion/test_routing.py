@@ -12,6 +12,14 @@ RULES = {
 }
 
 
+NEED = {"problem_id": "N1", "stakeholder_id": "c1"}
+
+
+def pitch(account="A", product="crm", value=100.0, **changes):
+    """A pair with a documented problem and a named stakeholder."""
+    return pair(account, product, value, **NEED, **changes)
+
+
 def routed(row, **past):
     found = night(row, routing=RULES, past=history(**past)).decided.iloc[0]
     return found["route"], found["slot_owner"], found["route_reason"]
@@ -23,7 +31,7 @@ def routed(row, **past):
      (25_000, None, "csm"), (float("nan"), "smb", "csm")],
 )  # fmt: skip
 def test_a_deal_above_the_threshold_is_handed_off(arr, segment, route):
-    found = routed(pair(expected_arr_usd=arr, segment=segment, quadrant="primary"))
+    found = routed(pitch(expected_arr_usd=arr, segment=segment, quadrant="primary"))
     assert found[:2] == (route, "o" if route == "csm" else "_ae")
     if route == "ae":
         assert "above $" in found[2]
@@ -32,7 +40,7 @@ def test_a_deal_above_the_threshold_is_handed_off(arr, segment, route):
 
 
 def test_the_specialist_quadrant_goes_to_the_specialist_whatever_the_price():
-    route, slot_owner, reason = routed(pair(quadrant="specialist", expected_arr_usd=90_000))
+    route, slot_owner, reason = routed(pitch(quadrant="specialist", expected_arr_usd=90_000))
     assert (route, slot_owner) == ("specialist", "_specialist")
     assert "demonstrates and scopes" in reason
 
@@ -59,15 +67,21 @@ def test_formal_procurement_is_the_account_executives():
 
 def test_the_route_decides_whose_slots():
     big = {"expected_arr_usd": 50_000.0}
-    rows = [pair("A", value=9, **big), pair("B", value=8, **big), pair("C", value=7), pair("D", value=6)]
+    rows = [pitch("A", value=9, **big), pitch("B", value=8, **big), pitch("C", value=7), pitch("D", value=6)]
     found = night(*rows, routing=RULES | {"ae_plays": 1}, plays=1).decided
     assert found["disposition"].tolist() == ["listed", "beyond_capacity", "listed", "beyond_capacity"]
     unlimited = night(*rows, routing=RULES, plays=1).decided
     assert unlimited["disposition"].tolist() == ["listed", "listed", "listed", "beyond_capacity"]
 
 
+def test_a_discovery_talk_is_the_managers_whoever_closes_the_deal():
+    route, slot_owner, reason = routed(pair(expected_arr_usd=50_000.0))
+    assert (route, slot_owner) == ("ae", "o")
+    assert reason.startswith("the CSM confirms problem and owner, then: ")
+
+
 def test_an_account_whose_best_product_finds_no_slot_gets_its_next():
-    rows = [pair("A", "crm", 90, expected_arr_usd=50_000.0), pair("A", "mail", 10)]
+    rows = [pitch("A", "crm", 90, expected_arr_usd=50_000.0), pitch("A", "mail", 10)]
     found = night(*rows, routing=RULES | {"ae_plays": 0}).decided
     assert found["disposition"].tolist() == ["other_play", "listed"]
 

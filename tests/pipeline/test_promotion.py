@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from product_affinity.errors import BundleError, RefusedError
 from product_affinity.models import classifier_from_texts, classifier_to_texts
@@ -28,14 +29,11 @@ def copy(demo, tmp_path, monkeypatch) -> Demo:
 
 
 def convincing(predictions: pd.DataFrame) -> pd.Series:
-    """Probabilities that know a little of the outcome: so small a company proves nothing by itself."""
-    log_odds = np.log(predictions["blend"] / (1 - predictions["blend"])) + 0.5 * predictions["adopted"].astype(float)
-    lower, upper = -5.0, 5.0
-    for _ in range(60):  # the level at which as many are expected as were observed
-        middle = (lower + upper) / 2
-        too_many = (1 / (1 + np.exp(-(log_odds + middle)))).sum() > predictions["adopted"].sum()
-        lower, upper = (lower, middle) if too_many else (middle, upper)
-    return 1 / (1 + np.exp(-(log_odds + lower)))
+    """Calibrated probabilities that know a little of the outcome: so small a company proves nothing by itself."""
+    adopted = predictions["adopted"].astype(int)
+    log_odds = np.log(predictions["blend"] / (1 - predictions["blend"])) + 0.5 * adopted
+    calibration = LogisticRegression(C=np.inf).fit(log_odds.to_frame(), adopted)
+    return pd.Series(calibration.predict_proba(log_odds.to_frame())[:, 1], index=predictions.index)
 
 
 def another_challenger(demo: Demo, **columns: object) -> str:

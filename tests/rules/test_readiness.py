@@ -142,7 +142,7 @@ def test_problem_and_stakeholder_are_needs_and_no_readiness():
 def test_a_request_waives_tenure_and_points_and_never_adoption():
     told = ready({})
     waived = {answer.code for answer, can in zip(told.answers, told.waivable, strict=True) if can}
-    assert waived == {"S00", "R03", "R12", "R21"}
+    assert waived == {"S00", "R03", "R12"}
 
 
 SCORED = {

@@ -181,3 +181,15 @@ def _may_speak(column: FeatureColumn, value: float | str, side: str, typical: ob
     if not isinstance(value, int | float) or not isinstance(typical, int | float) or typical != typical:
         return True
     return value > typical if (column.said == "more") == (side == "for") else value < typical
+
+
+def _agreeing(
+    column: FeatureColumn, value: float | str, side: str, words: Mapping[str, object]
+) -> Mapping[str, object]:
+    """Leave out the earlier value where it would speak for the other side: "down from 43" is no reason for a play."""
+    before = words.get(f"previous.{column.name}")
+    if not isinstance(value, int | float) or not isinstance(before, int | float) or before != before:
+        return words
+    wants_more = (side == "for") != (column.said == "less")
+    contradicts = value < before if wants_more else value > before
+    return {name: cell for name, cell in words.items() if name != f"previous.{column.name}"} if contradicts else words

@@ -37,7 +37,7 @@ WHY = {
     "below_value": "worth less than a play costs",
     "campaign": "moved to the digital campaign",
     "net_new": "sold like new business, by sales",
-    "not_proposed": f"{NOT_PROPOSED}, slots went to other plays",
+    "not_proposed": NOT_PROPOSED,
     "not_scored": "not scored: no longer a customer that may buy it",
 }
 _KEYS = ["account_id", "product_id"]

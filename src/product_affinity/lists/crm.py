@@ -20,7 +20,7 @@ from typing import Literal
 
 import pandas as pd
 
-from product_affinity.lists.privacy import withhold_statement
+from product_affinity.lists.privacy import mark_internal, withhold_statement
 from product_affinity.lists.sheets import is_unknown
 from product_affinity.lists.writers import clean_text, cut_text
 
@@ -162,7 +162,7 @@ def write_crm_files(
 
 
 def _crm_rows(plays: pd.DataFrame, *, problem_text: bool) -> pd.DataFrame:
-    reasons = [plays[f"reason_{k}"].fillna("") for k in (1, 2, 3)]
+    reasons = [mark_internal(plays, f"reason_{k}").fillna("") for k in (1, 2, 3)]
     trigger = plays["trigger"].fillna("").str.cat(plays["trigger_evidence"].fillna(""), sep=": ").str.strip(": ")
     status = plays["status"].fillna("")
     rows = plays.assign(
@@ -177,6 +177,7 @@ def _crm_rows(plays: pd.DataFrame, *, problem_text: bool) -> pd.DataFrame:
         gone_why=None,
         why=reasons[0].str.cat(pd.concat(reasons[1:], axis=1), sep="; ").str.strip("; "),
         why_now=trigger,
+        caution=mark_internal(plays, "caution"),
     )
     if not problem_text:
         for name in ("why", "why_now", "caution", "next_step", "talk_track"):

@@ -121,7 +121,7 @@ def _leading(plays: pd.DataFrame, name: str, currency: str) -> str:
     parts = [f"{_plain(str(label))} {value:,.0f}" for label, value in ordered[:3]]
     rest = sum(value for _, value in ordered[3:])
     if len(ordered) > 3:
-        parts.append(f"the other {len(ordered) - 3} {rest:,.0f}")
+        parts.append(f"the other {len(ordered) - 3}: {rest:,.0f}")
     return (", ".join(parts) or "0") + f" {currency}"
 
 

@@ -12,6 +12,7 @@ from product_affinity.lists.changes import count_changes
 from product_affinity.lists.content import ListContent, by_owner
 from product_affinity.lists.crm import crm_counts, write_crm_files
 from product_affinity.lists.digest import digest_lines
+from product_affinity.lists.privacy import mark_plays
 from product_affinity.lists.workbook import write_owner_workbook, write_team_workbook
 from product_affinity.lists.worklist import IN_FLIGHT_COLUMNS, file_key, owner_key
 from product_affinity.lists.writers import write_parquet, write_parts, write_people_csv
@@ -39,8 +40,10 @@ def write_list_files(folder: Path, content: ListContent, provenance: Mapping[str
     keys = worklist["owner_id"].map(owner_key, na_action=None)
     by_value = worklist.sort_values(["value_usd", "account_id"], ascending=[False, True], kind="stable")
     by_value["rank"] = by_value.groupby("product_id").cumcount() + 1
-    write_parts(worklist, keys, folder / "owners")
-    write_parts(by_value, by_value["product_id"].map(file_key), folder / "products")
+    marked = mark_plays(content.plays)[list(WORKLIST_COLUMNS)]
+    write_parts(worklist, keys, folder / "owners", marked)
+    by_product = marked.loc[by_value.index].assign(rank=by_value["rank"])
+    write_parts(by_value, by_value["product_id"].map(file_key), folder / "products", by_product)
     write_team_workbook(folder / "worklist.xlsx", content)
     owners = by_owner(content)
     for part in owners:
@@ -105,7 +108,7 @@ def _drawn(content: ListContent) -> int:
 def _write_tables(folder: Path, content: ListContent, worklist: pd.DataFrame) -> None:
     write_parquet(content.scores, folder / "scores.parquet")
     write_parquet(worklist, folder / "worklist.parquet")
-    write_people_csv(_or_why(worklist, content), folder / "worklist.csv")
+    write_people_csv(_or_why(mark_plays(content.plays)[list(WORKLIST_COLUMNS)], content), folder / "worklist.csv")
     write_parquet(content.watchlist[list(WATCHLIST_COLUMNS)], folder / "watchlist.parquet")
     write_people_csv(content.watchlist, folder / "watchlist.csv")
     write_parquet(content.in_flight[list(IN_FLIGHT_COLUMNS)], folder / "in_flight.parquet")
@@ -114,7 +117,7 @@ def _write_tables(folder: Path, content: ListContent, worklist: pd.DataFrame) ->
     if content.campaign is not None:
         campaign = content.campaign[list(WORKLIST_COLUMNS)]
         write_parquet(campaign, folder / "campaign.parquet")
-        write_people_csv(campaign, folder / "campaign.csv")
+        write_people_csv(mark_plays(content.campaign)[list(WORKLIST_COLUMNS)], folder / "campaign.csv")
     if content.net_new is not None:
         write_people_csv(content.net_new, folder / "net_new.csv")
     if content.draws is not None:

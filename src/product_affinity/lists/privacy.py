@@ -159,3 +159,22 @@ def _is_iban(text: str) -> bool:
     if not 15 <= len(plain) <= 34:
         return False
     return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
+
+
+def mark_internal(plays: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column of reasons or cautions with " (internal)" behind what is not for the customer's ears.
+
+    Parameters
+    ----------
+    plays : rows with `name` and `<name>_sayable`.
+    name : reason_1, reason_2, reason_3 or caution.
+    """
+    words = plays[name]
+    return words.mask(words.notna() & ~plays[f"{name}_sayable"], words + " (internal)")
+
+
+def mark_plays(plays: pd.DataFrame) -> pd.DataFrame:
+    """Return plays as people read them in tables without room for marks: see `mark_internal`."""
+    return plays.assign(
+        **{name: mark_internal(plays, name) for name in ("reason_1", "reason_2", "reason_3", "caution")}
+    )

@@ -20,7 +20,8 @@ from product_affinity.storage import sync
 MANIFEST, SUCCESS = "manifest.json", "_SUCCESS"
 FOLDER_MODE, FILE_MODE, PRIVATE_MODE = 0o750, 0o640, 0o600
 # Arms of the hold-back: whoever reads them could act on them, and the measurement would be worthless.
-PRIVATE_FILES = frozenset({"measurement.parquet"})
+# both tell who was held back: the log of draws, and the disposition of every pair
+PRIVATE_FILES = frozenset({"measurement.parquet", "scores.parquet"})
 
 
 def publish_lists(lists: Path, as_of: dt.date, write: Callable[[Path], Mapping[str, object]]) -> Path:

@@ -75,10 +75,17 @@ def write_people_csv(frame: pd.DataFrame, path: Path) -> None:
     _write_shown(_shown(frame), path)
 
 
-def write_parts(frame: pd.DataFrame, keys: pd.Series, folder: Path) -> None:
-    """Write a new `folder` with the rows of each key as `<key>.parquet` and `<key>.csv`; keys are safe file names."""
+def write_parts(frame: pd.DataFrame, keys: pd.Series, folder: Path, read: pd.DataFrame) -> None:
+    """Write a new `folder` with the rows of each key as `<key>.parquet` and `<key>.csv`; keys are safe file names.
+
+    Parameters
+    ----------
+    frame, keys : rows for machines, and the part each belongs to.
+    folder : made new.
+    read : the same rows in the same order as people read them.
+    """
     folder.mkdir()
-    shown = _shown(frame)
+    shown = _shown(read)
     for key, places in sorted(frame.groupby(keys).indices.items()):
         write_parquet(frame.iloc[places], folder / f"{key}.parquet")
         _write_shown(shown.iloc[places], folder / f"{key}.csv")

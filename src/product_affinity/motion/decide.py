@@ -27,7 +27,7 @@ from product_affinity.project.playbook.sequencing import Sequencing
 from product_affinity.project.settings import CapacitySettings, MeasurementSettings
 from product_affinity.rules.criteria import Answer, Readiness
 
-ROUTED = ("listed", "campaign", "in_flight", "held_back")
+ROUTED = ("listed", "campaign", "in_flight", "beyond_capacity", "held_back")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Decision:
     Attributes
     ----------
     decided : the rows with disposition, first_gate, evidence, unblocked_by, unblocked_on, all_gates, confirm_first,
-        play_type, quadrant, route, route_reason, slot_owner, incumbent, is_request.
+        play_type, quadrant, route, route_reason, slot_owner, incumbent, is_request, taken_by (owner_id of who took
+        the play up, null where nobody did).
     draws : arms of new rows: account_id, product_id, epoch, arm, arm_probability; empty without measurement. Kept
         apart, so that nothing owners see can reveal an arm.
     checks : every question asked, in the order of precedence, answered for every row: the whole story of a pair.
@@ -108,10 +109,15 @@ def decide(
     night = _night(rows, at, need, routes, flight, capacity, sequencing, previous)
     night["play_type"] = choose_play_type(rows, need, discovery_only, sequencing)
     night["disposition"] = _before_capacity(night, verdict, flight)
+    # whoever closes it later, the first conversation is the customer-success manager's
+    is_first_talk = night["play_type"].eq("discover") & night["disposition"].isna()
+    night["slot_owner"] = night["slot_owner"].mask(is_first_talk, night["owner_key"])
     caps = product_caps(catalog, history.starts, routing.plays_per_implementation_slot)
     slots = free_slots(night["owner_key"], _running(night, verdict, flight, at), routing, capacity.plays_per_owner)
     draws = _allocate(night, slots, caps, measurement, as_of, drawn)
-    decided = _published(rows, night, verdict, put_into_words(checks, verdict), routes, evidence)
+    decided = _published(rows, night, verdict, put_into_words(checks, verdict), routes, evidence).assign(
+        taken_by=pd.Series(flight.owner_id, dtype="str").to_numpy()
+    )
     return Decision(decided, draws, checks)
 
 
@@ -221,6 +227,8 @@ def _published(
     reason = np.full(len(night), None, dtype=object)
     shown = np.flatnonzero(is_routed)
     reason[shown] = routes.reasons(shown)
+    hands_over = np.flatnonzero(is_routed & night["play_type"].eq("discover").to_numpy() & (routes.route != "csm"))
+    reason[hands_over] = [f"the CSM confirms problem and owner, then: {why}" for why in reason[hands_over]]
     texts = {
         "disposition": night["disposition"],
         "all_gates": verdict.all_gates,

@@ -213,7 +213,7 @@ order by account_id
 _BUYERS = f"""
 -- grain: account with a known sponsor or a signal of formal procurement
 with sponsor as (
-    select account_id, string_agg(distinct contact.area, chr(10) order by contact.area) as sponsor_areas
+    select account_id, array_to_string(list_sort(list(distinct lower(trim(contact.area)))), chr(10)) as sponsor_areas
     from facts.contacts as contact
     where {usable("contact", _AS_OF)} and contact.is_sponsor and contact.area is not null
         and ({as_known("contacts", "to_on", "contact", _AS_OF)}) is null

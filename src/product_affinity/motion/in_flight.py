@@ -86,8 +86,13 @@ def _check_deals(at: Alignment, deals: pd.DataFrame, is_deal: Flags, names: Mapp
     line = at.lines(per_account)
     blocks = (line >= 0) | at.any_of_account(is_deal)
     what, since = per_account["what"].tolist(), days_of(per_account["since_on"]).tolist()
+    own_line, own_since = at.pair_lines(deals), days_of(deals["since_on"]).tolist()
+    own_name = _named(deals["product_id"], names).tolist()
 
     def said(row: int) -> str:
+        own = own_line[row]
+        if own >= 0:  # of what the account has open, the pair's own deal speaks for it
+            return f"open opportunity on {own_name[own]} since {own_since[own]}"
         if line[row] < 0:
             return "open opportunity" if blocks[row] else "no open opportunity"
         return f"open opportunity on {what[line[row]]} since {since[line[row]]}"
@@ -101,9 +106,12 @@ def _check_plays(at: Alignment, plays: pd.DataFrame, code: str, title: str, name
     what = "play on " + _named(plays["product_id"], names) + ": " + plays["status"] + " on " + said_on
     per_account = _joined(plays.assign(what=what))
     line = at.lines(per_account)
-    happened = per_account["what"].tolist()
+    happened, own_line, own_words = per_account["what"].tolist(), at.pair_lines(plays), what.tolist()
 
     def said(row: int) -> str:
+        own = own_line[row]
+        if own >= 0:
+            return str(own_words[own])
         return happened[line[row]] if line[row] >= 0 else "none"
 
     until = taken_days(per_account["until"], line)

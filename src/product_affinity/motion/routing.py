@@ -18,7 +18,7 @@ _CSM_REASONS = {
     "primary": "primary quadrant: the CSM opens and closes",
     "problem_first": "problem-first: the CSM confirms the problem, then closes",
 }
-_PLAIN_CSM = "the CSM opens and closes"
+_PLAIN_CSM = "no adjacency in the catalogue to what they own: the CSM opens, and checks the fit first"
 
 
 @dataclass(frozen=True)
@@ -100,5 +100,6 @@ def _has_new_buyer(area: npt.NDArray[np.object_], buyers: pd.DataFrame, line: Po
     known = np.flatnonzero((line >= 0) & pd.notna(area))
     sponsors: Mapping[int, set[str]] = {k: set(text.split("\n")) for k, text in enumerate(areas) if pd.notna(text)}
     is_new = np.zeros(len(area), dtype=bool)
-    is_new[known] = [k in sponsors and a not in sponsors[k] for k, a in zip(line[known], area[known], strict=True)]
+    asked = [str(name).strip().lower() for name in area[known]]
+    is_new[known] = [k in sponsors and a not in sponsors[k] for k, a in zip(line[known], asked, strict=True)]
     return is_new

@@ -47,8 +47,8 @@ def check_upsell(
             return f"open upsell since {opened[open_line[row]]}"
         if line[row] < 0:
             return f"limit share unknown: none reported within {sequencing.limit_days} days"
-        where = f"{share[row]:.2f} of the limit of {limited[line[row]]} on {reached[line[row]]}"
-        return f"{where}; upsell first from {first_from[row]:.2f}, can wait up to {waits_to[row]:.2f}"
+        where = f"{share[row]:.0%} of the limit of {limited[line[row]]} on {reached[line[row]]}"
+        return f"{where}; upsell first from {first_from[row]:.0%}, can wait up to {waits_to[row]:.0%}"
 
     unknown = (line < 0) & (open_line < 0) & ~np.isnan(first_from)
     upsell = RowWords(said, lambda row: "the upsell closes, or usage leaves the limit")

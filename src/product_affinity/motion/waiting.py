@@ -57,17 +57,17 @@ def _check_rest(
     follow_up = taken_days(endings["follow_up_on"], line)
     bound = getattr(sequencing, f"{status}_days").per_row(rows["segment"], rows["product_id"])
     until = plus_days(noted, bound)
-    if status != "not_a_fit":
+    if status == "not_now":
         # a day somebody agreed on says more than a rule of thumb; a rule that is off asks for neither
         until = np.where(np.isnat(follow_up) | np.isnan(bound), until, follow_up)
     blocks = until > at.as_of
-    remedy = "the day comes"
+    remedy = "the rest is over"
     if status == "not_a_fit" and sequencing.new_triggers:
         blocks &= ~_newly_triggered(at, fired, sequencing.new_triggers, noted)
-        remedy = "the day comes, or a new trigger fires"
+        remedy = "the rest is over, or a new trigger fires"
 
     def said(row: int) -> str:
-        return f"{title} on {noted[row]}, rests until {until[row]}" if line[row] >= 0 else f"never {title}"
+        return f"{title} on {noted[row]}, rests until {until[row]}" if line[row] >= 0 else "no such answer"
 
     return make_check(WAITING, code, title, "pair", blocks, RowWords(said, lambda row: remedy, until))
 

@@ -19,7 +19,7 @@ from product_affinity.project import Project
 from product_affinity.rules import FAIL, NOT_ASKED, PASS, UNKNOWN
 
 KEYS = ["account_id", "product_id"]
-NOT_PROPOSED = "not proposed this period: the slots went to other plays"
+NOT_PROPOSED = "not proposed this period"
 _STANDS = {
     "listed": "on the list",
     "in_flight": "in flight: somebody already works on it",

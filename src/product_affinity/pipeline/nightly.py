@@ -251,7 +251,16 @@ _NET_NEW_COLUMNS = (
 def _named(scored: Scored) -> pd.DataFrame:
     names = {product.product_id: product.name for product in scored.prepared.project.catalog}
     decided = scored.decided
-    return decided.assign(account_name=decided["name"], product_name=decided["product_id"].map(names))
+    named = decided.assign(account_name=decided["name"], product_name=decided["product_id"].map(names))
+    # who took a play up keeps it, whoever owns the account today
+    kept = named["disposition"].eq("in_flight") & named["taken_by"].notna()
+    owners = (
+        scored.table.spine.dropna(subset="owner_id").drop_duplicates("owner_id").set_index("owner_id")["owner_name"]
+    )
+    return named.assign(
+        owner_id=named["owner_id"].mask(kept, named["taken_by"]),
+        owner_name=named["owner_name"].mask(kept, named["taken_by"].map(owners).astype("str")),
+    )
 
 
 def _draws(scored: Scored) -> pd.DataFrame | None:

@@ -109,6 +109,8 @@ def parse_sentence(template: str) -> Sentence:
             continue
         if inside == (piece == OPENING):
             raise ValueError(f"reason: a bracket too many, or one in another, in {template!r}")
+        if inside and not pieces:
+            raise ValueError(f"reason: nothing between brackets in {template!r}")
         parts.append(Part(tuple(pieces), inside))
         pieces, inside = [], not inside
     if inside:

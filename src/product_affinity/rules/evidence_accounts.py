@@ -304,6 +304,7 @@ def _surveys(facts: Facts, definitions: Definitions, rows: int, started: dict[st
         from facts.surveys as fact
         join as_of_dates as dates
             on {usable("fact", "dates.as_of")} and fact.responded_on >= dates.as_of - {definitions.nps_days}
+            and (fact.kind is null or lower(fact.kind) = 'nps')
         join evidence_spine as spine on spine.account_id = fact.account_id and spine.as_of = dates.as_of
         group by spine_row
         """,

@@ -60,17 +60,19 @@ def write_site(folder: Path, data: SiteData) -> int:
     owners.mkdir(parents=True)
     products = to_json({name: _table(data.products, name, PRODUCT_TABLES).encoded() for name in data.products})
     common = for_everyone(data)
-    (folder / "site" / "index.html").write_text(_page(common, _tables_of(common), products, owner=None), "utf-8")
+    # the figures are those of everything, also where the tables are cut
+    summary = summarise(data.plays, data.watchlist, data.gone)
+    page = _page(common, _tables_of(common), products, summary, owner=None)
+    (folder / "site" / "index.html").write_text(page, "utf-8")
+    # a page is passed on: contacts are named in the owner's own workbook alone
+    data = without_contacts(data)
     tables, pages = _tables_of(data), 0
     for key, lists, accounts in rows_by_owner(data):
         own = replace(data, **{name: getattr(data, name).iloc[rows] for name, rows in lists.items()})
-        if key == UNASSIGNED:
-            nameless = {name: data.accounts[name].iloc[rows] for name, rows in accounts.items()}
-            own = without_contacts(replace(own, accounts=nameless))
-            cut = _tables_of(own)
-        else:
-            cut = tables.take(lists, accounts)
-        (owners / f"{key}.html").write_text(_page(own, cut, products, owner=_owner_name(own, key)), "utf-8")
+        summary = summarise(own.plays, own.watchlist, own.gone)
+        cut = tables.take(lists, accounts)
+        page = _page(own, cut, products, summary, owner=_owner_name(own, key))
+        (owners / f"{key}.html").write_text(page, "utf-8")
         pages += 1
     return pages
 
@@ -101,11 +103,11 @@ def _table(frames: Mapping[str, pd.DataFrame], name: str, known: Mapping[str, Se
     return json_table(frames[name], known[name])
 
 
-def _page(data: SiteData, tables: _Tables, products: str, *, owner: str | None) -> str:
+def _page(data: SiteData, tables: _Tables, products: str, summary: Mapping[str, object], *, owner: str | None) -> str:
     style, script = _assets()
     lists = {
         "head": _head(data, owner),
-        "summary": summarise(data.plays, data.watchlist, data.gone),
+        "summary": summary,
         **{name: table.encoded() for name, table in tables.lists.items()},
     }
     accounts = {name: table.encoded() for name, table in tables.accounts.items()}

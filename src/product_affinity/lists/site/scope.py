@@ -1,4 +1,4 @@
-"""Whose page it is: an owner's own rows with contact names, or everybody's rows without them."""
+"""Whose page it is: an owner's own rows, or everybody's; no page names a contact."""
 
 from __future__ import annotations
 

@@ -1,14 +1,17 @@
 // The play of an account: what to offer, why, why now, how to say it. In the customer-safe view only what may be said.
 
 function playCard(play, safe) {
-  const reasons = [1, 2, 3].filter((k) => !missing(play[`reason_${k}`]) && (!safe || play[`reason_${k}_sayable`]));
-  const warned = !missing(play.caution) && (!safe || play.caution_sayable);
-  return section(safe ? `Worth a conversation: ${play.product_name}` : `${spaced(play.play_type)}: ${play.product_name}`,
+  const names = safe && play.play_type === 'discover' ? play.product_name : null;
+  const reasons = [1, 2, 3].filter((k) => !missing(play[`reason_${k}`])
+    && (!safe || (play[`reason_${k}_sayable`] && !(names && play[`reason_${k}`].includes(names)))));
+  const warned = !safe && !missing(play.caution);
+  // a discovery talk names no product yet
+  return section(safe ? (play.play_type === 'discover' ? 'Worth a conversation' : `Worth a conversation: ${play.product_name}`) : `${spaced(play.play_type)}: ${play.product_name}`,
     safe ? null : playFigures(play),
     reasons.length ? [h('h3', {}, safe ? 'What we see in your work' : 'Why'),
       h('ul', {class: 'reasons'}, reasons.map((k) => h('li', {}, play[`reason_${k}`], safe || play[`reason_${k}_sayable`] ? null : [' ', chip('internal')])))] : null,
     warned ? h('p', {class: 'caution'}, h('strong', {}, 'Careful: '), play.caution,
-      safe || play.caution_sayable ? null : [' ', chip('internal')]) : null,
+      play.caution_sayable ? null : [' ', chip('internal')]) : null,
     safe ? null : [whyNow(play), howTo(play)]);
 }
 
@@ -57,7 +60,7 @@ function reasonChart(id, plays) {
   return section('What moves the chance',
     barTable({caption: 'Contribution of each signal family to the chance, relative to the average account of this product',
       head: ['Signal family', 'Contribution', 'In log-odds'],
-      rows: ordered.map((row) => ({label: spaced(row.family), value: row.share, text: signed(row.share, 2)}))}),
+      rows: ordered.map((row) => ({label: row.family === 'is_winback' ? 'Owned it before' : spaced(row.family), value: row.share, text: signed(row.share, 2)}))}),
     muted('Relative to the average account that could buy this product, in log-odds: +0.69 doubles the odds, −0.69 halves them. ',
       'Not causes: what goes with buying.'));
 }

@@ -15,7 +15,8 @@ const WORK_COLUMNS = [
     money(row.value_usd), h('small', {}, `${shortMoney(row.expected_arr_usd)} if won`)]},
   {key: 'why', label: 'Why, and why now', wide: true, cell: (row) => [
     row.trigger ? h('span', {class: 'now'}, h('strong', {}, row.trigger), ' ', row.trigger_evidence) : null,
-    h('span', {class: 'because'}, row.reason_1 || (row.trigger ? null : 'no single signal stands out'))]},
+    h('span', {class: 'because'}, row.reason_1 || (row.trigger ? null : 'no single signal stands out'),
+      row.reason_1 && !row.reason_1_sayable ? [' ', chip('internal')] : null)]},
   {key: 'careful', label: 'Careful', narrow: true, cell: (row) => careful(row)},
   {key: 'renewal', label: 'Renewal', numeric: true, sort: (row) => inDays(row.renewal_on), cell: (row) => renewalWords(row.renewal_on)},
   {key: 'days', label: 'On list', numeric: true, first: 'descending', sort: (row) => row.days_on_list, cell: (row) => [
@@ -27,7 +28,7 @@ const WORK_COLUMNS = [
 function careful(row) {
   return [
     row.open_urgent > 0 ? h('span', {class: 'because'}, chip(`${number(row.open_urgent)} open P1/P2`, 'bad')) : null,
-    row.caution ? h('span', {class: 'because'}, row.caution) : null,
+    row.caution ? h('span', {class: 'because'}, row.caution, row.caution_sayable ? null : [' ', chip('internal')]) : null,
     row.launch_estimate ? chip('launch estimate') : null,
     row.winback ? chip('win-back') : null,
   ];
