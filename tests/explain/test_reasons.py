@@ -202,3 +202,25 @@ def test_a_value_speaks_on_the_side_of_what_is_typical(said, value, contribution
     unknown = Comparisons(compared.as_of, compared.since, typical * np.nan)
     freely = said in ("more", "less") and not (value == 0 and contribution > 0)
     assert told([score], [contribution], [value], unknown).notna().any(axis=None) == (speaks or freely)
+
+
+@pytest.mark.parametrize(
+    ("effect", "before", "words"),
+    [(1.0, 9.0, "used 12 times, up from 9"), (1.0, 43.0, "used 12 times"), (-1.0, 43.0, "used 12 times, down from 43"),
+     (-1.0, 9.0, "used 12 times")],
+)  # fmt: skip
+def test_an_earlier_value_that_speaks_for_the_other_side_is_left_out(effect, before, words):
+    uses = column(
+        "usage", "uses", "sum", 28, reason="used {value:.0f} times[, {moved} {previous.usage_uses_sum_28d:.0f}]"
+    )
+    cells = pd.DataFrame({f"previous.{uses.name}": [before]})
+    found = reasons_for(
+        pd.DataFrame({uses.name: [effect], "baseline": [-4.0]}),
+        pd.DataFrame({uses.name: [0.0]}, index=["crm"]),
+        pd.DataFrame({uses.name: [12.0]}),
+        (uses,),
+        pd.Series(["crm"]),
+        {"crm": "Sales CRM"},
+        Comparisons(dt.date(2026, 6, 30), dt.date(2026, 4, 30), cells),
+    ).iloc[0]
+    assert found["reason_1" if effect > 0 else "caution"] == words

@@ -166,7 +166,7 @@ def _words(
         if value is None or value != value or not isinstance(value, int | float | str):
             continue
         if effect * share > 0 and _may_speak(column, value, side, words.get(f"typical.{column.name}")):
-            said = column.say(value, product=product_name, words=words)
+            said = column.say(value, product=product_name, words=_agreeing(column, value, side, words))
             if said is not None:
                 return said, column.sayable
     return None
