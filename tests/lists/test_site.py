@@ -22,7 +22,7 @@ from product_affinity.errors import UsageError
 from product_affinity.lists.site import SiteData, write_site
 from product_affinity.lists.site.encode import json_table, to_json
 from product_affinity.lists.site.overview import DISPOSITION_WORDS, summarise, why_not_listed
-from product_affinity.lists.site.scope import for_everyone
+from product_affinity.lists.site.scope import within_bounds
 from product_affinity.schema.lists import DISPOSITIONS
 from tests import plays as made
 from tests.lists.site_cases import empty_site, gone, histories, site_data
@@ -174,7 +174,7 @@ def test_the_common_page_is_bounded_most_valuable_first(monkeypatch: pytest.Monk
     monkeypatch.setattr("product_affinity.lists.site.scope.MOST_ACCOUNTS", 3)
     monkeypatch.setattr("product_affinity.lists.site.scope.MOST_WATCHED", 5)
     data = site_data(12)
-    cut = for_everyone(data)
+    cut = within_bounds(data)
     best = data.plays.nlargest(3, "value_usd")["account_id"]
     assert set(cut.accounts["usage"]["account_id"]) == set(best)
     assert len(cut.plays) == 12

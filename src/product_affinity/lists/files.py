@@ -36,11 +36,11 @@ def write_list_files(folder: Path, content: ListContent, provenance: Mapping[str
     """
     counts = balance(content)
     worklist = content.plays[list(WORKLIST_COLUMNS)]
-    _write_tables(folder, content, worklist)
+    marked = mark_plays(content.plays)[list(WORKLIST_COLUMNS)]
+    _write_tables(folder, content, worklist, marked)
     keys = worklist["owner_id"].map(owner_key, na_action=None)
     by_value = worklist.sort_values(["value_usd", "account_id"], ascending=[False, True], kind="stable")
     by_value["rank"] = by_value.groupby("product_id").cumcount() + 1
-    marked = mark_plays(content.plays)[list(WORKLIST_COLUMNS)]
     write_parts(worklist, keys, folder / "owners", marked)
     by_product = marked.loc[by_value.index].assign(rank=by_value["rank"])
     write_parts(by_value, by_value["product_id"].map(file_key), folder / "products", by_product)
@@ -105,10 +105,10 @@ def _drawn(content: ListContent) -> int:
     return len(held.merge(drawn.drop_duplicates(), on=keys, validate="1:1"))
 
 
-def _write_tables(folder: Path, content: ListContent, worklist: pd.DataFrame) -> None:
+def _write_tables(folder: Path, content: ListContent, worklist: pd.DataFrame, marked: pd.DataFrame) -> None:
     write_parquet(content.scores, folder / "scores.parquet")
     write_parquet(worklist, folder / "worklist.parquet")
-    write_people_csv(_or_why(mark_plays(content.plays)[list(WORKLIST_COLUMNS)], content), folder / "worklist.csv")
+    write_people_csv(_or_why(marked, content), folder / "worklist.csv")
     write_parquet(content.watchlist[list(WATCHLIST_COLUMNS)], folder / "watchlist.parquet")
     write_people_csv(content.watchlist, folder / "watchlist.csv")
     write_parquet(content.in_flight[list(IN_FLIGHT_COLUMNS)], folder / "in_flight.parquet")

@@ -41,6 +41,7 @@ def check_archive(name: str, content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             fault = _fault(archive)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError):
+        # what zipfile raises for a damaged, encrypted or unknown archive: all is one to the sender
         fault = "no readable .xlsx file"
     if fault:
         raise UsageError(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.errors import UsageError, did_you_mean
+from product_affinity.lists.changes import NOT_PROPOSED
 from product_affinity.lists.privacy import protect_plays
 from product_affinity.pipeline.motion import told_rows
 from product_affinity.pipeline.nightly import Scored, score_date
@@ -19,7 +20,6 @@ from product_affinity.project import Project
 from product_affinity.rules import FAIL, NOT_ASKED, PASS, UNKNOWN
 
 KEYS = ["account_id", "product_id"]
-NOT_PROPOSED = "not proposed this period"
 _STANDS = {
     "listed": "on the list",
     "in_flight": "in flight: somebody already works on it",
@@ -114,7 +114,7 @@ def explain_pair(
 
 def _told(scored: Scored, position: int, title: str, head: dict[str, Any], *, reveal_arm: bool) -> Story:
     row = scored.decided.iloc[position]
-    said, shares = _explained(scored, row)
+    said, shares = _explained(scored, position)
     checks = _checks(scored, position)
     pair = (scored.moved.fired[KEYS] == row[KEYS].tolist()).all(axis=1)
     triggers = [f"{t.code} {t.title}: {t.evidence}" for t in scored.moved.fired[pair].itertuples()]
@@ -145,11 +145,10 @@ def _told(scored: Scored, position: int, title: str, head: dict[str, Any], *, re
     return Story(title, sections, facts)
 
 
-def _explained(scored: Scored, row: pd.Series) -> tuple[pd.Series, dict[str, float]]:
+def _explained(scored: Scored, position: int) -> tuple[pd.Series, dict[str, float]]:
     """Return words and shares of the pair's score, and everything the motion says of it."""
-    told = told_rows(scored.moved, scored.prepared, scored.table.spine, [row["disposition"]])
-    own = told[(told["account_id"] == row["account_id"]) & (told["product_id"] == row["product_id"])]
-    explained, shares = explain_rows(own.reset_index(drop=True), scored.table, scored.prepared, scored.bundle)
+    told = told_rows(scored.moved, scored.prepared, scored.table.spine, np.array([position]))
+    explained, shares = explain_rows(told, scored.table, scored.prepared, scored.bundle)
     ordered = shares.set_index("family")["share"].sort_values(ascending=False, kind="stable")
     return protect_plays(explained).iloc[0], {str(family): float(share) for family, share in ordered.items()}
 

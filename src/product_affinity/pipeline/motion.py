@@ -110,15 +110,15 @@ def _drawn_before(earlier: Sequence[PublishedList]) -> pd.DataFrame | None:
     return pd.concat(frames, ignore_index=True) if frames else None
 
 
-def told_rows(moved: Moved, prepared: Prepared, spine: pd.DataFrame, dispositions: Sequence[str]) -> pd.DataFrame:
-    """Return the pairs of these dispositions with everything the motion says of a play.
+def told_rows(moved: Moved, prepared: Prepared, spine: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
+    """Return pairs with everything the motion says of a play.
 
     Parameters
     ----------
     moved : the night's motion.
     prepared : project, facts and date.
     spine : the date's active customers.
-    dispositions : which pairs, such as `listed`.
+    chosen : positions of the pairs; words are made for these alone.
 
     Returns
     -------
@@ -127,7 +127,6 @@ def told_rows(moved: Moved, prepared: Prepared, spine: pd.DataFrame, disposition
         next_step, talk_track, discovery_questions, objections and best_by; index 0 to n − 1.
     """
     project = prepared.project
-    chosen = np.flatnonzero(moved.decided["disposition"].isin(dispositions).to_numpy())
     rows = moved.decided.iloc[chosen].reset_index(drop=True)
     evidence = moved.evidence.iloc[chosen].reset_index(drop=True)
     rows = rows.drop(columns=list(_FROM_EVIDENCE.values()), errors="ignore").join(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from product_affinity.errors import BundleError, RefusedError
@@ -162,8 +163,9 @@ def build_content(scored: Scored) -> tuple[ListContent, Night]:
     """Build what the files of a list show, and what its page shows."""
     prepared, project, as_of = scored.prepared, scored.prepared.project, scored.prepared.as_of
     previous, outcomes = scored.previous, known_outcomes(prepared.facts, as_of)
+    is_play = scored.decided["disposition"].isin(("listed", "campaign")).to_numpy()
     explained, shares = explain_rows(
-        told_rows(scored.moved, prepared, scored.table.spine, ("listed", "campaign")), scored.table, prepared,
+        told_rows(scored.moved, prepared, scored.table.spine, np.flatnonzero(is_play)), scored.table, prepared,
         scored.bundle,
     )  # fmt: skip
     is_listed = explained["disposition"].eq("listed")

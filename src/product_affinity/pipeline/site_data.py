@@ -11,9 +11,9 @@ import pandas as pd
 
 from product_affinity.contracts.facts import Facts
 from product_affinity.explain.reasons import BASELINE
+from product_affinity.lists.changes import NOT_PROPOSED
 from product_affinity.lists.previous import PublishedList
 from product_affinity.lists.site import ACCOUNT_TABLES, SiteData, SiteHead
-from product_affinity.lists.site.overview import NOT_PROPOSED
 from product_affinity.pipeline.site_history import account_histories
 from product_affinity.pipeline.site_products import product_tables
 from product_affinity.project import Project

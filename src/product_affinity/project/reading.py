@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +83,34 @@ def validate(model: type[Spec], content: Any, place: str) -> Spec:
     except ValidationError as error:
         faults = [_describe(model, fault) for fault in error.errors(include_url=False)]
         raise UsageError("\n".join(f"{place}: {fault}" for fault in faults)) from None
+
+
+def read_spec(path: Path, model: type[Spec], place: str) -> Spec:
+    """Read a specification that may be absent: a file that is not there says what an empty one says.
+
+    Parameters
+    ----------
+    path : the YAML file.
+    model : the specification's class, every key of which has a default.
+    place : file name shown in messages.
+
+    Raises
+    ------
+    UsageError : as `read_yaml` and `validate`.
+    """
+    return validate(model, read_yaml(path), place) if path.exists() else model()
+
+
+def refuse_faults(faults: Iterable[str], place: str) -> None:
+    """Stop at what a specification's own form cannot tell, such as names that do not exist.
+
+    Raises
+    ------
+    UsageError : there are faults; every one, each on a line with its place.
+    """
+    told = [f"{place}: {fault}" for fault in faults]
+    if told:
+        raise UsageError("\n".join(told))
 
 
 def _describe(model: type[BaseModel], fault: Any) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from product_affinity.contracts.facts import Facts, usable
 from product_affinity.labels import label_adoption
+from product_affinity.motion.holdback import epoch_of
 from product_affinity.reports.effect import (
     MIN_ADOPTIONS,
     MIN_UNITS,
@@ -145,16 +146,6 @@ def _arr_won(facts: Facts, keys: pd.DataFrame, horizon_days: int, observed_until
     return pd.Series(arr.to_numpy(dtype=float), index=keys.index)
 
 
-def epoch_of(days: pd.Series) -> pd.Series:
-    """Name the half-year of each day.
-
-    >>> epoch_of(pd.Series(pd.to_datetime(["2026-06-30", "2026-07-01"]))).tolist()
-    ['2026-H1', '2026-H2']
-    """
-    half = np.where(days.dt.month <= 6, "-H1", "-H2")
-    return pd.Series(days.dt.year.astype("str") + half, index=days.index, dtype="str")
-
-
 def build_units(plays: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.DataFrame:
     """Build the units: the first drawn play of each account and epoch.
 
@@ -173,7 +164,7 @@ def build_units(plays: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.D
     """
     drawn = plays[plays["arm"].isin(["treated", "held_back"])]
     drawn = drawn[drawn["arm_probability"].between(0, 1, inclusive="neither")]
-    drawn = drawn.assign(epoch=epoch_of(drawn["as_of"]), treated=drawn["arm"].eq("treated"))
+    drawn = drawn.assign(epoch=drawn["as_of"].map(epoch_of).astype("str"), treated=drawn["arm"].eq("treated"))
     drawn["probability"] = drawn["arm_probability"].where(drawn["treated"], 1 - drawn["arm_probability"])
     arms = drawn.groupby(["account_id", "epoch"])["treated"].transform("nunique")
     units = drawn.assign(has_both_arms=arms > 1).drop_duplicates(["account_id", "epoch"]).reset_index(drop=True)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from product_affinity.errors import UsageError, did_you_mean
 from product_affinity.project.catalog import Catalog, Quadrant
-from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.project.reading import StrictModel, read_spec
 
 
 class ReferenceRate(StrictModel):
@@ -83,10 +83,8 @@ def load_affinity_reference(folder: Path, catalog: Catalog) -> AffinityReference
     UsageError : a typo, a product that is neither in the catalogue nor declared as not sold, or a pair given
         twice; with the key and the closest match.
     """
-    path, place = folder / "affinity.yml", "playbook/affinity.yml"
-    if not path.exists():
-        return AffinityReference()
-    spec = validate(AffinityReference, read_yaml(path), place)
+    place = "playbook/affinity.yml"
+    spec = read_spec(folder / "affinity.yml", AffinityReference, place)
     known, seen = (*catalog.product_ids, *spec.not_sold), set[tuple[str, str]]()
     for number, row in enumerate(spec.reference):
         for key, name in (("owned", row.owned), ("target", row.target)):

@@ -7,9 +7,10 @@ from itertools import compress
 
 import pandas as pd
 
+from product_affinity.lists.changes import NOT_PROPOSED
+
 UNTOUCHED_AFTER_DAYS = 14
 # Reading "held back for measurement" would reveal an arm, so everything that merely lost a choice reads the same.
-NOT_PROPOSED = "not proposed this period"
 DISPOSITION_WORDS = {
     "in_flight": "in flight: somebody already works on the account",
     "watchlist": "waiting: a gate holds it back",

@@ -17,7 +17,7 @@ from jinja2 import Environment, Template
 from product_affinity.lists.site.data import ACCOUNT_TABLES, LIST_COLUMNS, PRODUCT_TABLES, SiteData
 from product_affinity.lists.site.encode import JsonTable, json_table, to_json
 from product_affinity.lists.site.overview import UNTOUCHED_AFTER_DAYS, summarise, why_not_listed
-from product_affinity.lists.site.scope import for_everyone, rows_by_owner, without_contacts
+from product_affinity.lists.site.scope import rows_by_owner, within_bounds, without_contacts
 from product_affinity.lists.worklist import UNASSIGNED
 
 # In the order they are concatenated: each may use what comes before it.
@@ -59,13 +59,13 @@ def write_site(folder: Path, data: SiteData) -> int:
     owners = folder / "site" / "owners"
     owners.mkdir(parents=True)
     products = to_json({name: _table(data.products, name, PRODUCT_TABLES).encoded() for name in data.products})
-    common = for_everyone(data)
+    # a page is passed on: contacts are named in the owner's own workbook alone
+    data = without_contacts(data)
+    common = within_bounds(data)
     # the figures are those of everything, also where the tables are cut
     summary = summarise(data.plays, data.watchlist, data.gone)
     page = _page(common, _tables_of(common), products, summary, owner=None)
     (folder / "site" / "index.html").write_text(page, "utf-8")
-    # a page is passed on: contacts are named in the owner's own workbook alone
-    data = without_contacts(data)
     tables, pages = _tables_of(data), 0
     for key, lists, accounts in rows_by_owner(data):
         own = replace(data, **{name: getattr(data, name).iloc[rows] for name, rows in lists.items()})

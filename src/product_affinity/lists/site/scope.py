@@ -29,8 +29,8 @@ def without_contacts(data: SiteData) -> SiteData:
     return replace(data, plays=plays, watchlist=_without_names(data.watchlist, names), accounts=tables)
 
 
-def for_everyone(data: SiteData) -> SiteData:
-    """Return the data of the common page: no contact is named, and rows are bounded.
+def within_bounds(data: SiteData) -> SiteData:
+    """Return the data of the common page, which holds so many rows and no more.
 
     Histories are kept for the first `MOST_ACCOUNTS` accounts (listed by value, in flight, then the watchlist),
     and the `MOST_WATCHED` most valuable rows of the watchlist.
@@ -40,7 +40,7 @@ def for_everyone(data: SiteData) -> SiteData:
     ids = pd.concat([by_value["account_id"], data.in_flight["account_id"], watchlist["account_id"]])
     kept = set(ids.drop_duplicates().head(MOST_ACCOUNTS))
     tables = {name: frame[frame["account_id"].isin(kept)] for name, frame in data.accounts.items()}
-    return without_contacts(replace(data, watchlist=watchlist, accounts=tables))
+    return replace(data, watchlist=watchlist, accounts=tables)
 
 
 def rows_by_owner(data: SiteData) -> Iterator[tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]]:

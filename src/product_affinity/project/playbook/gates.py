@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from product_affinity.errors import UsageError
 from product_affinity.project.playbook.conditions import (
     EvidenceCondition,
     Question,
@@ -16,7 +15,7 @@ from product_affinity.project.playbook.conditions import (
     check_products,
     check_template,
 )
-from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.project.reading import StrictModel, read_spec, refuse_faults
 
 DO_NOT_CONTACT = "G01"  # asked of every project, whatever its playbook says
 PLACE = "playbook/gates.yml"
@@ -79,11 +78,8 @@ def load_gate_rules(folder: Path, product_ids: Collection[str]) -> Gates:
     ------
     UsageError : a typo, an unknown column or an unknown product; every fault, with the closest match.
     """
-    path = folder / "gates.yml"
-    gates = validate(Gates, read_yaml(path), PLACE) if path.exists() else Gates()
-    faults = list(check_products(_conditions(gates), product_ids))
-    if faults:
-        raise UsageError("\n".join(f"{PLACE}: {fault}" for fault in faults))
+    gates = read_spec(folder / "gates.yml", Gates, PLACE)
+    refuse_faults(check_products(_conditions(gates), product_ids), PLACE)
     return gates
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from product_affinity.errors import UsageError, did_you_mean
+from product_affinity.errors import did_you_mean
 from product_affinity.project.catalog import Segment
 from product_affinity.project.playbook.conditions import (
     EvidenceCondition,
@@ -17,7 +17,7 @@ from product_affinity.project.playbook.conditions import (
     check_products,
     check_template,
 )
-from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.project.reading import StrictModel, read_spec, refuse_faults
 
 PLACE = "playbook/readiness.yml"
 SCORECARD_CODE = "S00"
@@ -218,11 +218,8 @@ def load_readiness(folder: Path, product_ids: Collection[str]) -> ReadinessSpec:
     ------
     UsageError : a typo, an unknown column, code or product; every fault, with the closest match.
     """
-    path = folder / "readiness.yml"
-    spec = validate(ReadinessSpec, read_yaml(path), PLACE) if path.exists() else ReadinessSpec()
-    faults = list(check_products(_conditions(spec), product_ids))
-    if faults:
-        raise UsageError("\n".join(f"{PLACE}: {fault}" for fault in faults))
+    spec = read_spec(folder / "readiness.yml", ReadinessSpec, PLACE)
+    refuse_faults(check_products(_conditions(spec), product_ids), PLACE)
     return spec
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from product_affinity.errors import UsageError
 from product_affinity.project.catalog import Quadrant
 from product_affinity.project.playbook.thresholds import Threshold, unknown_products
-from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.project.reading import StrictModel, read_spec, refuse_faults
 
 PLACE = "playbook/routing.yml"
 
@@ -52,9 +51,6 @@ def load_routing(folder: Path, product_ids: Collection[str]) -> Routing:
     ------
     UsageError : a typo or an unknown product; every fault, with the closest match.
     """
-    path = folder / "routing.yml"
-    spec = validate(Routing, read_yaml(path), PLACE) if path.exists() else Routing()
-    faults = list(unknown_products(spec, product_ids))
-    if faults:
-        raise UsageError("\n".join(f"{PLACE}: {fault}" for fault in faults))
+    spec = read_spec(folder / "routing.yml", Routing, PLACE)
+    refuse_faults(unknown_products(spec, product_ids), PLACE)
     return spec

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from product_affinity.errors import UsageError
 from product_affinity.project.playbook.thresholds import Threshold, unknown_products
-from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.project.reading import StrictModel, read_spec, refuse_faults
 
 PLACE = "playbook/sequencing.yml"
 TRIGGER_KINDS = ("problem", "usage", "event")
@@ -94,9 +93,6 @@ def load_sequencing(folder: Path, product_ids: Collection[str]) -> Sequencing:
     ------
     UsageError : a typo or an unknown product; every fault, with the closest match.
     """
-    path = folder / "sequencing.yml"
-    spec = validate(Sequencing, read_yaml(path), PLACE) if path.exists() else Sequencing()
-    faults = list(unknown_products(spec, product_ids))
-    if faults:
-        raise UsageError("\n".join(f"{PLACE}: {fault}" for fault in faults))
+    spec = read_spec(folder / "sequencing.yml", Sequencing, PLACE)
+    refuse_faults(unknown_products(spec, product_ids), PLACE)
     return spec

@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from product_affinity.errors import UsageError, did_you_mean
+from product_affinity.errors import did_you_mean
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.playbook.trigger_conditions import Condition
-from product_affinity.project.reading import StrictModel, read_yaml, validate
+from product_affinity.project.reading import StrictModel, read_spec, refuse_faults
 from product_affinity.schema import TABLES
 
 PLACE = "playbook/triggers.yml"
@@ -137,12 +137,8 @@ def load_triggers(folder: Path, catalog: Catalog) -> Triggers:
     ------
     UsageError : the file has a typo or names an unknown product or tag; all faults, with the closest match.
     """
-    if not (folder / "triggers.yml").exists():
-        return Triggers()
-    triggers = validate(Triggers, read_yaml(folder / "triggers.yml"), PLACE)
-    faults = [fault for trigger in triggers for fault in _unknown_names(trigger, catalog)]
-    if faults:
-        raise UsageError("\n".join(f"{PLACE}: {fault}" for fault in faults))
+    triggers = read_spec(folder / "triggers.yml", Triggers, PLACE)
+    refuse_faults((fault for trigger in triggers for fault in _unknown_names(trigger, catalog)), PLACE)
     return triggers
 
 
