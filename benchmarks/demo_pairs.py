@@ -1,10 +1,11 @@
 """Quality on the demo company, both worlds, against the truth that lies beside its data.
 
-Run ``python -m benchmarks.demo_pairs [FOLDER]``; companies already in the folder are not made again. Everything is
-trained as `affinity train` does at the company's last day, with the labels closed by then, and scores that day's
-first-time white space. *Skill* is the share of the oracle's information, *ceiling* the best of three boosters
-fitted to the true probabilities with the same columns. AUC and AP are means over products of their expectation under
-the truth, and *value@1 %* the ARR expected from the best hundredth by propensity × ARR, as a share of the oracle's.
+Run ``python -m benchmarks.demo_pairs [FOLDER [ACCOUNTS]]``; companies already in the folder are not made again.
+Everything is trained as `affinity train` does at the company's last day, with the labels closed by then, and scores
+that day's first-time white space. *Skill* is the share of the oracle's information, *ceiling* the best of three
+boosters fitted to the true probabilities with the same columns. AUC and AP are means over products of their
+expectation under the truth, and *value@1 %* the ARR expected from the best hundredth by propensity × ARR, as a share
+of the oracle's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from benchmarks.figures import log_loss
 from product_affinity.backtest.baselines import available_baselines
 from product_affinity.models import PropensityClassifier
-from product_affinity.models.assembly import RECENT_DAYS, RECENT_LABEL, model_frame
+from product_affinity.models.assembly import RECENT_LABEL, model_frame, recalibrate_recent
 from product_affinity.pipeline.backtest import with_scorecard
 from product_affinity.pipeline.demo import make_demo
 from product_affinity.pipeline.prepare import prepare
@@ -71,12 +72,12 @@ class DemoPairs:
         return self.recipe.fit(self.rows, day, jobs=1)
 
 
-def demo_pairs(world: World, seed: int, folder: Path) -> DemoPairs:
+def demo_pairs(world: World, seed: int, folder: Path, accounts: int = ACCOUNTS) -> DemoPairs:
     """Make the demo company where the folder has none, and build its training table."""
     root = folder / f"{world}{seed}"
     if not (root / "truth" / "pairs.parquet").exists():
         make_demo(
-            root, accounts=ACCOUNTS, months=MONTHS, until=UNTIL, seed=seed, world=world, traps=False, progress=_silent
+            root, accounts=accounts, months=MONTHS, until=UNTIL, seed=seed, world=world, traps=False, progress=_silent
         )
     project = load_project(root)
     prepared = prepare(project, UNTIL, jobs=1, progress=_silent)
@@ -169,9 +170,7 @@ def compare(data: DemoPairs, model: PropensityClassifier) -> pd.DataFrame:
 
 def _ceiling(data: DemoPairs, seen: Judge) -> list[Vector]:
     train = data.closed.iloc[::CEILING_EVERY].reset_index(drop=True)
-    names = [column.name for column in data.columns if column.kind == "category"]
-    levels = {name: sorted(train[name].dropna().astype(str).unique()) for name in names}
-    X, new = (_coded(frame, data.columns, levels) for frame in (train, seen.test))
+    X, new = _coded_alike(data, train, seen.test)
     products, truth = pd.Categorical(train["product_id"]), train["p_90d"].to_numpy(np.float64)
     tested = pd.Categorical(seen.test["product_id"], categories=products.categories)
     pooled = [
@@ -182,6 +181,12 @@ def _ceiling(data: DemoPairs, seen: Judge) -> list[Vector]:
         at, to = products.codes == code, tested.codes == code
         heads[to] = _soft(X[at], truth[at], 8, new[to])
     return [*pooled, heads]
+
+
+def _coded_alike(data: DemoPairs, train: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    names = [column.name for column in data.columns if column.kind == "category"]
+    levels = {name: sorted(train[name].dropna().astype(str).unique()) for name in names}
+    return _coded(train, data.columns, levels), _coded(new, data.columns, levels)
 
 
 def _coded(rows: pd.DataFrame, columns: tuple[FeatureColumn, ...], levels: dict[str, list[str]]) -> pd.DataFrame:
@@ -206,54 +211,67 @@ def shocked(data: DemoPairs, model: PropensityClassifier, seed: int) -> dict[str
         return float(score.sum() / now.sum())
 
     before = ratio()
-    closed = data.rows[data.rows[RECENT_LABEL].notna()]
-    recent = closed[closed["as_of"] > closed["as_of"].max() - pd.Timedelta(days=RECENT_DAYS)]
-    soon = -np.expm1(SHOCK * np.log1p(-recent["p_30d"].to_numpy(np.float64)))
-    adopted = np.random.default_rng(seed).random(len(soon)) < soon
-    X = model_frame(recent, data.columns)
-    model.recalibrate(X, adopted.astype(int), product=recent["product_id"], horizon_days=30)
+    rows = data.rows[data.rows[RECENT_LABEL].notna()]
+    soon = -np.expm1(SHOCK * np.log1p(-rows["p_30d"].to_numpy(np.float64)))
+    adopted = (np.random.default_rng(seed).random(len(soon)) < soon).astype(int)
+    recalibrate_recent(
+        model, rows.assign(**{RECENT_LABEL: adopted}), data.columns, observed_until=pd.Timestamp(UNTIL), maturity_days=7
+    )
     return {"shock, before": before, "shock, recalibrated": ratio()}
 
 
-def launched(data: DemoPairs) -> float:
-    """Adoptions in the best 5 % of a product on the first date after its launch, as a share of the oracle's."""
+def launched(data: DemoPairs) -> dict[str, float]:
+    """Adoptions in the best 5 % of a product on the first date after its launch, as a share of the oracle's.
+
+    What can be known of it: the same of boosters fitted to the true probabilities of all other products, and of chance.
+    """
     first = data.rows.groupby("product_id")["as_of"].min()
-    product, day = str(first.idxmax()), first.max().date()
-    test = data.test_on(day)
+    product, day = str(first.idxmax()), first.max()
+    test = data.test_on(day.date())
     new = test[test["product_id"] == product].reset_index(drop=True)
-    model = data.fitted(day)
+    model = data.fitted(day.date())
     score = model.predict_proba(model_frame(new, data.columns), product=new["product_id"])[:, 1]
     size, truth = len(new) // 20, new["p_90d"].to_numpy(np.float64)
-    best = np.argsort(-score, kind="stable")[:size]
-    return float(truth[best].sum() / np.sort(truth)[-size:].sum())
+
+    def found(score: Vector) -> float:
+        return float(truth[np.argsort(-score, kind="stable")[:size]].sum() / np.sort(truth)[-size:].sum())
+
+    others = data.rows[data.rows["as_of"].le(day) & data.rows["product_id"].ne(product)].iloc[::CEILING_EVERY]
+    X, Z = _coded_alike(data, others.reset_index(drop=True), new)
+    known = others["p_90d"].to_numpy(np.float64)
+    return {
+        "launched product, yield@5 %": found(score),
+        "  others' truth": max(found(_soft(X, known, leaves, Z)) for leaves in (31, 15, 8)),
+        "  by chance": float(truth.mean() * size / np.sort(truth)[-size:].sum()),
+    }
 
 
-def run(world: World, seed: int, folder: Path) -> tuple[pd.DataFrame, dict[str, float]]:
+def run(world: World, seed: int, folder: Path, accounts: int = ACCOUNTS) -> tuple[pd.DataFrame, dict[str, float]]:
     """Figures of one company: a line per model, and what the blend does after a shock and a launch."""
-    data = demo_pairs(world, seed, folder)
+    data = demo_pairs(world, seed, folder, accounts)
     model = data.fitted()
     lines = compare(data, model)
-    return lines, {**shocked(data, model, seed), "launched product, yield@5 %": launched(data)}
+    return lines, {**shocked(data, model, seed), **launched(data)}
 
 
-def main(kept: Path | None = None, seeds: tuple[int, ...] = (101, 102, 103)) -> None:
+def main(kept: Path | None = None, accounts: int = ACCOUNTS, seeds: tuple[int, ...] = (101, 102, 103)) -> None:
     """Print the mean over the seeds per world, and the blend of every seed; a given folder keeps the companies."""
     console = Console(width=150)
     with tempfile.TemporaryDirectory() as made:
-        _print_worlds(console, kept or Path(made), seeds)
+        for world in WORLDS:
+            found = [run(world, seed, kept or Path(made), accounts) for seed in seeds]
+            _print_world(console, f"Demo company, {accounts:,} accounts, world {world}: mean of seeds {seeds}", found)
+            blends = [{**lines.loc["blend"].to_dict(), **other} for lines, other in found]
+            console.print(pd.DataFrame(blends, index=list(seeds)).round(3).T.to_string())
 
 
-def _print_worlds(console: Console, folder: Path, seeds: tuple[int, ...]) -> None:
-    for world in WORLDS:
-        found = [run(world, seed, folder) for seed in seeds]
-        result = pd.concat([lines for lines, _ in found]).groupby(level=0, sort=False).mean()
-        printed = Printed("model", *result.columns, title=f"Demo company, world {world}: mean of seeds {seeds}")
-        for name, line in result.iterrows():
-            printed.add_row(str(name), *(f"{value:.3f}" for value in line))
-        console.print(printed)
-        blends = [{**lines.loc["blend"].to_dict(), **other} for lines, other in found]
-        console.print(pd.DataFrame(blends, index=list(seeds)).round(3).T.to_string())
+def _print_world(console: Console, title: str, found: list[tuple[pd.DataFrame, dict[str, float]]]) -> None:
+    result = pd.concat([lines for lines, _ in found]).groupby(level=0, sort=False).mean()
+    printed = Printed("model", *result.columns, title=title)
+    for name, line in result.iterrows():
+        printed.add_row(str(name), *(f"{value:.3f}" for value in line))
+    console.print(printed)
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]))
+    main(*map(Path, sys.argv[1:2]), *map(int, sys.argv[2:3]))

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit
 
 from product_affinity.models.linear_terms import fit_terms
+from product_affinity.models.logistic import Prior, fit_logistic
 from product_affinity.models.ridge import RELEVANCE_FLOOR, RidgeData, column_relevance, fit_ridge
 
 
@@ -77,6 +78,32 @@ def test_deviations_go_where_products_differ(products):
     relevance = column_relevance(model, penalties, 20)
     assert relevance[0] == 1
     assert np.median(relevance[2:]) == pytest.approx(RELEVANCE_FLOOR, abs=0.3)
+
+
+def test_columns_that_matter_are_shrunk_less_than_noise():
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(size=(6000, 60))
+    beta = np.zeros(60)
+    beta[:3] = 0.9, -0.7, 0.5
+    target = rng.random(6000) < expit(-2.5 + matrix @ beta)
+    data = ridge_data(matrix, target)
+    model, penalties = fit_ridge(data, fit_terms(data.matrix, data.weight, []), {})
+    assert penalties.pooled[:3].max() < 0.5 * np.median(penalties.pooled[3:])
+    common = [_error(fit_at(data, penalty), beta) for penalty in 3.0 ** np.arange(0, 8)]
+    # better than any one penalty for all columns could be, chosen with the truth at hand
+    assert _error(model.pooled, beta) < min(common)
+
+
+def _error(coefficients, beta):
+    return float(((coefficients[1:] - beta) ** 2).sum())
+
+
+def fit_at(data, penalty):
+    """Coefficients per standard deviation with one penalty for all columns."""
+    terms = fit_terms(data.matrix, data.weight, [])
+    design = np.column_stack([np.ones(len(data.target)), terms.design(data.matrix)])
+    prior = Prior.free(np.append(1e-3, np.full(terms.size, penalty)))
+    return fit_logistic(design, data.target, data.weight, data.offset, prior).coefficients
 
 
 def test_unseen_products_take_the_pooled_coefficients(products):

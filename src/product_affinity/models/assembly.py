@@ -63,6 +63,10 @@ def recalibrate_recent(
 ) -> PropensityClassifier:
     """Set the classifier's level to what the last three months of closed 30-day horizons show.
 
+    The offset of those rows is brought to where each product's stands at the origin: what the scores start from
+    has moved since, and a product that was launched lately would else be raised twice, once by its offset and
+    once because that offset had been too low.
+
     Parameters
     ----------
     classifier : fitted.
@@ -76,12 +80,27 @@ def recalibrate_recent(
     recent = closed[closed["as_of"] > closed["as_of"].max() - pd.Timedelta(days=RECENT_DAYS)]
     if recent.empty:
         return classifier
+    recent = _at_present_offset(recent, rows[rows["as_of"] <= observed_until], classifier.offset)
     return classifier.recalibrate(
         model_frame(recent, columns),
         recent[RECENT_LABEL].to_numpy(np.int64),
         product=recent["product_id"].to_numpy(),
         horizon_days=min(RECENT_HORIZON_DAYS, classifier.horizon_days),
     )
+
+
+def _at_present_offset(recent: pd.DataFrame, known: pd.DataFrame, offset: str | int | None) -> pd.DataFrame:
+    """Move the offsets of recent rows by as much as their product's mean offset has moved until the last date."""
+    if not isinstance(offset, str):
+        return recent
+    means = known.groupby(["product_id", "as_of"])[offset].mean()
+    present = recent["product_id"].map(means.groupby("product_id").last())
+    then = pd.Series(
+        means.reindex(pd.MultiIndex.from_frame(recent[["product_id", "as_of"]])).to_numpy(), index=recent.index
+    )
+    # a product without a rate at that date may have one today
+    moved = (recent[offset] - then + present).fillna(present)
+    return recent.assign(**{offset: moved.fillna(recent[offset])})
 
 
 def model_frame(rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> pd.DataFrame:

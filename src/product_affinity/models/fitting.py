@@ -40,7 +40,7 @@ def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
         ridge, penalties = trainer.ridge() if wants_ridge else (None, None)
         relevance = column_relevance(ridge, penalties, rows.matrix.shape[1]) if ridge and penalties else None
         folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
-        evidence = predict_out_of_fold(trainer, folds, penalties, relevance)
+        evidence = predict_out_of_fold(trainer, folds)
         pooled, heads = _fit_trees(trainer, evidence.shapes, relevance)
         candidates = Candidates(trainer.base, pooled, _levels(trainer, pooled), heads, ridge)
         return _assemble(trainer, candidates, evidence.predictions)

@@ -12,7 +12,7 @@ from product_affinity.models.blend import OutOfFold
 from product_affinity.models.encoding import IntVector
 from product_affinity.models.inner_folds import InnerFold
 from product_affinity.models.logistic import Matrix, Vector
-from product_affinity.models.ridge import Penalties
+from product_affinity.models.ridge import RidgeModel, column_relevance
 from product_affinity.models.training import Trainer
 from product_affinity.models.trees import TreeShape, staged_log_odds
 
@@ -49,9 +49,21 @@ class Evidence:
     predictions: OutOfFold | None
 
 
-def predict_out_of_fold(
-    trainer: Trainer, folds: Sequence[InnerFold], penalties: Penalties | None, relevance: Vector | None
-) -> Evidence:
+@dataclass(frozen=True)
+class _Fold:
+    """A fold and what the ridge has learnt on its training part alone, penalties included.
+
+    Penalties of all rows would have seen the test part: they know which columns matter there, and the ridge would
+    look better than it is.
+    """
+
+    train: IntVector
+    test: IntVector
+    ridge: RidgeModel | None
+    relevance: Vector | None
+
+
+def predict_out_of_fold(trainer: Trainer, folds: Sequence[InnerFold]) -> Evidence:
     """Fit every candidate on each fold's training part and predict its test part.
 
     Parameters
@@ -60,27 +72,31 @@ def predict_out_of_fold(
         Fits candidates.
     folds : sequence of InnerFold
         Possibly none.
-    penalties : Penalties or None
-        Of the ridge, as learnt on all rows.
-    relevance : ndarray or None
-        Relevance of each column for heads.
 
     """
     kinds = [name for name in ("pooled", "heads") if name in trainer.candidates]
     if not folds:
         return Evidence(dict.fromkeys(kinds, DEFAULT_SHAPE), None)
-    work = _Folds(trainer, folds, relevance)
+    work = _Folds(trainer, trainer.run([partial(_learn_fold, trainer, fold) for fold in folds]))
     shapes: dict[str, TreeShape] = {}
     columns: dict[str, Vector] = {}
     for kind in kinds:
         shapes[kind], columns[kind] = work.trees(kind, columns.get("pooled"))
-    if penalties is not None:
-        columns["ridge"] = work.ridge(penalties)
+    if "ridge" in trainer.candidates:
+        columns["ridge"] = work.ridge()
     rows, at = trainer.rows, work.at
     log_odds = np.column_stack([columns[name] for name in trainer.candidates]) + rows.offset[at][:, None]
     return Evidence(
         shapes, OutOfFold(log_odds, rows.target[at], rows.weight[at], rows.codes[at], _levels(trainer, folds, at))
     )
+
+
+def _learn_fold(trainer: Trainer, fold: InnerFold) -> _Fold:
+    if "ridge" not in trainer.candidates:
+        return _Fold(fold.train, fold.test, None, None)
+    ridge, penalties = trainer.ridge(fold.train)
+    relevance = column_relevance(ridge, penalties, trainer.rows.matrix.shape[1])
+    return _Fold(fold.train, fold.test, ridge, relevance)
 
 
 def _levels(trainer: Trainer, folds: Sequence[InnerFold], at: IntVector) -> IntVector | None:
@@ -98,21 +114,17 @@ def _levels(trainer: Trainer, folds: Sequence[InnerFold], at: IntVector) -> IntV
 class _Folds:
     """The folds with what their fits share; predictions are without the offset."""
 
-    def __init__(self, trainer: Trainer, folds: Sequence[InnerFold], relevance: Vector | None) -> None:
+    def __init__(self, trainer: Trainer, folds: Sequence[_Fold]) -> None:
         self.trainer = trainer
         self.folds = folds
-        self.relevance = relevance
         self.at: IntVector = np.concatenate([fold.test for fold in folds])
 
-    def ridge(self, penalties: Penalties) -> Vector:
+    def ridge(self) -> Vector:
         """Predictions of the ridge."""
-        tasks = [partial(self._ridge, fold, penalties) for fold in self.folds]
-        return np.concatenate(self.trainer.run(tasks))
-
-    def _ridge(self, fold: InnerFold, penalties: Penalties) -> Vector:
-        model, _ = self.trainer.ridge(fold.train, penalties)
         rows = self.trainer.rows
-        return model.log_odds(rows.matrix[fold.test], rows.codes[fold.test])
+        return np.concatenate(
+            [fold.ridge.log_odds(rows.matrix[fold.test], rows.codes[fold.test]) for fold in self.folds if fold.ridge]
+        )
 
     def trees(self, kind: str, fallback: Vector | None) -> tuple[TreeShape, Vector]:
         """Best shape, and its predictions; ``fallback`` where a product has no head."""
@@ -130,20 +142,20 @@ class _Folds:
             log_odds = np.where(np.isnan(log_odds), spare, log_odds)
         return best.at(CHECKPOINTS[column]), log_odds
 
-    def _tried(self) -> tuple[list[InnerFold], list[InnerFold]]:
+    def _tried(self) -> tuple[list[_Fold], list[_Fold]]:
         folds = list(self.folds)
         if len(self.trainer.rows.target) <= TRIED_ON_ALL_FOLDS:
             return folds, []
         return folds[-1:], folds[:-1]
 
-    def _stages(self, folds: Sequence[InnerFold], kind: str, shapes: Sequence[TreeShape]) -> dict[TreeShape, Matrix]:
+    def _stages(self, folds: Sequence[_Fold], kind: str, shapes: Sequence[TreeShape]) -> dict[TreeShape, Matrix]:
         """Predictions of the folds' test rows per shape, one column per checkpoint."""
         fit = self._pooled if kind == "pooled" else self._heads
         results = self.trainer.run([partial(fit, fold, shape) for shape in shapes for fold in folds])
         size = len(folds)
         return {shape: np.concatenate(results[at * size : (at + 1) * size]) for at, shape in enumerate(shapes)}
 
-    def _pooled(self, fold: InnerFold, shape: TreeShape) -> Matrix:
+    def _pooled(self, fold: _Fold, shape: TreeShape) -> Matrix:
         trainer, checkpoints = self.trainer, _checkpoints(shape)
         base, booster = trainer.trees(fold.train, shape, trainer.plan.seed)
         stages = base + staged_log_odds(booster, trainer.rows.matrix[fold.test], checkpoints)
@@ -154,7 +166,7 @@ class _Folds:
         own: Matrix = levels.T[trainer.rows.codes[fold.test]]
         return stages + own
 
-    def _heads(self, fold: InnerFold, shape: TreeShape) -> Matrix:
+    def _heads(self, fold: _Fold, shape: TreeShape) -> Matrix:
         """Missing where a product's training rows carry no head."""
         trainer = self.trainer
         stages = np.full((len(fold.test), len(_checkpoints(shape))), np.nan)
@@ -162,12 +174,12 @@ class _Folds:
             train = fold.train[trainer.rows.codes[fold.train] == code]
             test = np.flatnonzero(trainer.rows.codes[fold.test] == code)
             if len(test) and trainer.carries_head(train):
-                base, booster = trainer.trees(train, shape, trainer.plan.seed, self.relevance)
+                base, booster = trainer.trees(train, shape, trainer.plan.seed, fold.relevance)
                 matrix = trainer.rows.matrix[fold.test[test]]
                 stages[test] = base + staged_log_odds(booster, matrix, _checkpoints(shape))
         return stages
 
-    def _best_stage(self, stages: Matrix, folds: Sequence[InnerFold]) -> tuple[float, int]:
+    def _best_stage(self, stages: Matrix, folds: Sequence[_Fold]) -> tuple[float, int]:
         """Lowest loss over the rows predicted, and the column that has it."""
         at = np.concatenate([fold.test for fold in folds])
         rows = self.trainer.rows

@@ -25,8 +25,11 @@ PENALTIES = tuple(float(value) for value in 3.0 ** np.arange(-1, 10))
 FIRST_PENALTY = 27.0
 FIRST_DEVIATION_PENALTY = 81.0
 DEVIATION_ROUNDS = 5
-#: how many products' worth the common variance of deviations counts for each column
+#: rounds in which pooled coefficients get precisions of their own
+POOLED_ROUNDS = 4
+#: how many coefficients' worth the common variance counts for each column's: deviations, pooled coefficients
 SHARED_DEVIATIONS = 2.0
+SHARED_POOLED = 3.0
 #: least relevance of a column
 RELEVANCE_FLOOR = 0.3
 
@@ -91,15 +94,15 @@ class Penalties:
 
     Parameters
     ----------
-    pooled : float
-        Of every pooled coefficient.
+    pooled : ndarray of shape (size,)
+        Of each pooled coefficient.
     deviations : ndarray of shape (size,)
         Of a product's deviation from each pooled coefficient; the same for all products, so that
         a column that tells products apart is learnt to do so from all of them.
 
     """
 
-    pooled: float
+    pooled: Vector
     deviations: Vector
 
 
@@ -108,7 +111,6 @@ def fit_ridge(
     terms: LinearTerms,
     directions: Mapping[int, int],
     deviating: Sequence[int] = (),
-    penalties: Penalties | None = None,
 ) -> tuple[RidgeModel, Penalties]:
     """Fit pooled coefficients, then the deviations of the given products.
 
@@ -122,18 +124,16 @@ def fit_ridge(
         Sign that a number's coefficient must have.
     deviating : sequence of int
         Product codes with events enough for coefficients of their own.
-    penalties : Penalties, optional
-        Learnt from the data where not given.
 
     """
     fit = _RidgeFit(data, terms, directions, deviating)
-    pooled_penalty, beta = fit.pooled(penalties)
+    precision, beta = fit.pooled()
     if not deviating:
-        return RidgeModel(terms, beta), Penalties(pooled_penalty, np.full(terms.size, PENALTIES[-1]))
-    deviations = fit.deviation_penalties(beta) if penalties is None else penalties.deviations
+        return RidgeModel(terms, beta), Penalties(precision, np.full(terms.size, PENALTIES[-1]))
+    deviations = fit.deviation_penalties(beta)
     fits = fit.products(beta, deviations)
     betas = {code: found.coefficients for code, found in fits.items()}
-    return RidgeModel(terms, beta, betas), Penalties(pooled_penalty, deviations)
+    return RidgeModel(terms, beta, betas), Penalties(precision, deviations)
 
 
 def column_relevance(ridge: RidgeModel, penalties: Penalties, column_count: int) -> Vector:
@@ -166,10 +166,12 @@ class _RidgeFit:
         self.lower, self.upper = _bounds(terms, directions)
         self.rows = {code: np.flatnonzero(data.codes == code) for code in deviating}
 
-    def pooled(self, penalties: Penalties | None) -> tuple[float, Vector]:
-        """Penalty and pooled coefficients: those of the highest evidence, or of the given penalty."""
-        if penalties is not None:
-            return penalties.pooled, self._pooled_at(penalties.pooled, None).coefficients
+    def pooled(self) -> tuple[Vector, Vector]:
+        """Precision of each pooled coefficient, learnt from the evidence, and the coefficients."""
+        return self._relevant(*self._best_common())
+
+    def _best_common(self) -> tuple[float, LogisticFit]:
+        """The one penalty for all columns that has the highest evidence, and its fit."""
         at = PENALTIES.index(FIRST_PENALTY)
         fits = {at: self._pooled_at(PENALTIES[at], None)}
         for direction in (1, -1):
@@ -180,10 +182,19 @@ class _RidgeFit:
                     break
                 best += direction
         best = max(fits, key=lambda index: fits[index].log_evidence)
-        return PENALTIES[best], fits[best].coefficients
+        return PENALTIES[best], fits[best]
 
-    def _pooled_at(self, penalty: float, start: Vector | None) -> LogisticFit:
-        precision = np.append(INTERCEPT_PRECISION, np.full(self.size, penalty))
+    def _relevant(self, penalty: float, fit: LogisticFit) -> tuple[Vector, Vector]:
+        """A precision for each pooled coefficient (automatic relevance determination), from a common one."""
+        precision = np.full(self.size, penalty)
+        for _ in range(POOLED_ROUNDS):
+            squares = fit.coefficients[1:] ** 2
+            precision = learnt_precision(squares, _determined(fit, precision), SHARED_POOLED)
+            fit = self._pooled_at(precision, fit.coefficients)
+        return precision, fit.coefficients
+
+    def _pooled_at(self, penalty: float | Vector, start: Vector | None) -> LogisticFit:
+        precision = np.append(INTERCEPT_PRECISION, np.broadcast_to(penalty, self.size))
         prior = Prior(precision, np.zeros(1 + self.size), self.lower, self.upper)
         data = self.data
         return fit_logistic(self.design, data.target, data.weight, data.offset, prior, start)
@@ -201,12 +212,7 @@ class _RidgeFit:
         return fits
 
     def deviation_penalties(self, beta: Vector) -> Vector:
-        r"""Precision of each coefficient's deviations, by MacKay's fixed point over all products.
-
-        :math:`\tau_j^2 = (\sum_p\delta_{pj}^2 + a\bar\tau^2) / (\sum_p\gamma_{pj} + a)` with
-        :math:`\gamma = 1 - \mathrm{var}(\delta) / \tau^2`, the share of a deviation that the data
-        determine, and :math:`\bar\tau^2` the same over all columns.
-        """
+        """Precision of each coefficient's deviations, learnt from all products together."""
         precision = np.full(self.size, FIRST_DEVIATION_PENALTY)
         fits: dict[int, LogisticFit] | None = None
         for _ in range(DEVIATION_ROUNDS):
@@ -215,11 +221,40 @@ class _RidgeFit:
             determined = np.zeros(self.size)
             for fit in fits.values():
                 squares += (fit.coefficients - beta)[1:] ** 2
-                determined += np.clip(1.0 - fit.variances()[1:] * precision, 0.0, 1.0)
-            common = squares.sum() / max(determined.sum(), 1e-9)
-            variance = (squares + SHARED_DEVIATIONS * common) / (determined + SHARED_DEVIATIONS)
-            precision = np.clip(1.0 / np.maximum(variance, 1e-9), PENALTIES[0], PENALTIES[-1])
+                determined += _determined(fit, precision)
+            precision = learnt_precision(squares, determined, SHARED_DEVIATIONS)
         return precision
+
+
+def learnt_precision(squares: Vector, determined: Vector, shared: float) -> Vector:
+    r"""Precision of each column's coefficients, one step of MacKay's (1992) fixed point.
+
+    :math:`\tau_j^2 = (\sum\delta_j^2 + a\bar\tau^2) / (\sum\gamma_j + a)`, with :math:`\bar\tau^2` the same over
+    all columns: a column of which the data say little takes the common variance.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (size,)
+        Per column, sum of its squared coefficients.
+    determined : ndarray of shape (size,)
+        Per column, how many of its coefficients the data determine, γ.
+    shared : float
+        a, how many coefficients' worth the common variance counts, > 0.
+
+    Examples
+    --------
+    >>> learnt_precision(np.array([0.5, 0.0]), np.array([1.0, 0.0]), shared=1.0)  # (.5 + .5) / 2 and .5 / 1
+    array([2., 2.])
+
+    """
+    common = squares.sum() / max(determined.sum(), 1e-9)
+    variance = (squares + shared * common) / (determined + shared)
+    return np.asarray(np.clip(1.0 / np.maximum(variance, 1e-9), PENALTIES[0], PENALTIES[-1]), dtype=np.float64)
+
+
+def _determined(fit: LogisticFit, precision: Vector) -> Vector:
+    """Share of each coefficient that the data determine, without the intercept: 1 - posterior ÷ prior variance."""
+    return np.asarray(np.clip(1.0 - fit.variances()[1:] * precision, 0.0, 1.0), dtype=np.float64)
 
 
 def _linear(design: Matrix, beta: Vector) -> Vector:

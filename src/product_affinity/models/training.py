@@ -110,8 +110,8 @@ class Trainer:
         base = base_log_odds(rows.target[at], rows.fit_weight[at], rows.start[at])
         return base, self._binned.train(at, base + rows.start[at], shape, seed, relevance)
 
-    def ridge(self, at: IntVector | None = None, penalties: Penalties | None = None) -> tuple[RidgeModel, Penalties]:
-        """Ridge on some rows (all by default); penalties are learnt where not given."""
+    def ridge(self, at: IntVector | None = None) -> tuple[RidgeModel, Penalties]:
+        """Ridge on some rows (all by default), and the penalties learnt on them."""
         rows = self.rows
         index: Any = slice(None) if at is None else at
         parts = (rows.matrix, rows.target, rows.fit_weight, rows.start, rows.codes)
@@ -119,7 +119,7 @@ class Trainer:
         events = positive_counts(data.codes, data.target, self.product_count)
         several = self.product_count > 1
         deviating = [code for code in range(self.product_count) if several and events[code] >= MIN_POSITIVES]
-        return fit_ridge(data, self._terms, self.plan.directions, deviating, penalties)
+        return fit_ridge(data, self._terms, self.plan.directions, deviating)
 
     @property
     def has_levels(self) -> bool:
