@@ -119,3 +119,19 @@ def test_only_products_with_enough_adoptions_enter_the_mean(scored) -> None:
     everything = all_figures(sample, min_positives=1)["model"]["auc"][0]
     assert everything == pytest.approx(np.mean([products[name]["model"]["auc"][0] for name in products]))
     assert np.isnan(all_figures(sample, min_positives=10_000)["model"]["auc"][0])
+
+
+def test_within_weights_products_by_their_adoptions() -> None:
+    """Ten accounts and one slot of the first tenth each: crm has it right once of twice, desk never, mail has none."""
+    rows = pd.DataFrame(
+        [("a", f"A{i}", product, 0, 1.0 - i / 10) for product in ("crm", "desk", "mail") for i in range(10)],
+        columns=["fold", "account_id", "product_id", "adopted", "model"],
+    ).assign(value=1.0, base_rate=0.1, workable_share=0.1)
+    adopters = {("crm", "A0"), ("crm", "A9"), ("desk", "A9")}
+    rows["adopted"] = [int(key in adopters) for key in zip(rows["product_id"], rows["account_id"], strict=True)]
+    found = all_figures(build_sample(rows, ("model",), n_resamples=0, random_state=0), min_positives=2)["model"]
+    # crm: precision 1 ÷ rate 2/10, desk: 0; two of three adoptions are crm's
+    assert found["lift_within"][0] == pytest.approx(2 / 3 * 1 / (2 / 10))
+    # A0 before and A9 behind the eight others; desk's adopter is last
+    assert found["auc_within"][0] == pytest.approx(2 / 3 * 1 / 2)
+    assert found["lift"][0] == pytest.approx(1 / (2 / 10)), "the plain mean leaves out what is below min_positives"

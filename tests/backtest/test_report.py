@@ -116,6 +116,11 @@ def test_it_says_who_loses(result) -> None:
     text = render_report(lost, project="x", as_of=AS_OF)
     assert "is beaten beyond chance by logistic" in text
     assert "it promised too much, beyond chance" in text
+    assert "No better than the base rate (log-loss skill below 0) in 2 of 2 products" in text
+
+
+def test_products_above_their_base_rate_are_not_called_weak(page) -> None:
+    assert "No better than the base rate" not in page
 
 
 def test_same_result_same_bytes(result, page, tmp_path) -> None:

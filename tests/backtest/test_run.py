@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from product_affinity.backtest import plan_folds, run_backtest
+from product_affinity.backtest.figures import METRICS
 from product_affinity.errors import ContractError, LeakageError
 from product_affinity.models.metrics import lift_at_share, roc_auc
 from product_affinity.project.model_spec import EstimatorSpec, ModelSpec
@@ -131,7 +132,7 @@ def test_json_is_plain_and_complete(result) -> None:
     assert blend["intervals"]["auc"][0] <= blend["auc"] <= blend["intervals"]["auc"][1]
     assert blend["intervals"]["calibration_error"] == [None, None]
     assert [fold["origin"] for fold in content["folds"]] == ["2025-05-31", "2025-08-31"]
-    assert len(content["overall"]) == 3 * len(MODELS) * 13
+    assert len(content["overall"]) == 3 * len(MODELS) * len(METRICS)
 
 
 def test_tables_show_baselines_and_the_base_rate(result) -> None:

@@ -30,7 +30,7 @@ def test_flags_without_a_history_are_named(tmp_path):
     facts = company(account("A"), contact(is_champion=True, opted_out=False))
     assert overwritten_columns(facts) == {"contacts": ("is_champion", "opted_out")}
     assert seen(facts, "contacts", tmp_path).note(AS_OF) == (
-        "no known_at: is_champion, opted_out say of the past what is true today, which is not point-in-time"
+        "no known_at: is_champion, opted_out say of the past what is true today, so no feature is made of them"
     )
 
 

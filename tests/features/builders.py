@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
+import pytest
 
 from product_affinity.contracts.facts import Facts
-from product_affinity.features import FeatureTables, build_features
+from product_affinity.features import FeatureTables, build_features, tiles
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.families import FeatureFamily
 from product_affinity.project.reading import validate
@@ -85,3 +86,16 @@ def value(tables: FeatureTables, column: str, as_of: str, account: str = "A", pr
     if product is not None:
         rows = rows[rows["product_id"] == product]
     return rows[column].item()
+
+
+def read_carelessly(monkeypatch: pytest.MonkeyPatch, careless: dict[str, str]) -> None:
+    """Let features be read by other days than the right ones."""
+    rows = tiles._rows
+
+    def misread(*scan: object) -> str:
+        sql = rows(*scan)
+        for right, wrong in careless.items():
+            sql = sql.replace(right, wrong)
+        return sql
+
+    monkeypatch.setattr(tiles, "_rows", misread)

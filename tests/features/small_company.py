@@ -196,10 +196,10 @@ def _people(seed: int) -> dict[str, pd.DataFrame]:
         }
     )
     return {
-        "tickets": tickets,
+        "tickets": _versions(tickets, "opened_at", "escalated", _Dice(seed + 2, len(tickets))),
         "surveys": surveys.drop_duplicates(["account_id", "responded_at"], ignore_index=True),
         "health": _versions(health, "date", "score", _Dice(seed + 1, len(health))),
-        "contacts": contacts,
+        "contacts": _versions(contacts, "from_on", "is_champion", _Dice(seed + 3, len(contacts))),
         "signals": signals,
         "problems": problems,
     }
@@ -254,5 +254,5 @@ def _deals(seed: int) -> dict[str, pd.DataFrame]:
 
 
 def small_facts(frames: dict[str, pd.DataFrame], timezone: str = "America/New_York") -> Facts:
-    """Facts of a company west of Greenwich whose tickets and feature usage arrive late."""
-    return Facts.from_frames(frames, timezone=timezone, lag_days={"feature_usage": 2, "tickets": 1})
+    """Facts of a company west of Greenwich whose feature usage arrives late."""
+    return Facts.from_frames(frames, timezone=timezone, lag_days={"feature_usage": 2})

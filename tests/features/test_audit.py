@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 
 from product_affinity.errors import LeakageError
-from product_affinity.features import FeatureTables, build_features, tiles
-from product_affinity.features.audit import audit, compare, replay, unproven_columns
+from product_affinity.features import FeatureTables, build_features
+from product_affinity.features.audit import audit, compare, replay
 from product_affinity.project.families import load_families
 from product_affinity.project.model_spec import ModelSpec
 from product_affinity.project.settings import SegmentSettings
 from product_affinity.spine import build_pairs, build_spine
 from tests.company import account, subscription
 from tests.company import company as small_company
+from tests.features.builders import read_carelessly
 from tests.features.small_company import AS_OFS, small_catalog, small_facts, small_frames
 
 FOLDER = Path(__file__).parents[2] / "features"
@@ -101,19 +102,15 @@ def test_rows_in_any_order_and_threads_give_the_same_bytes(frames, company, buil
 
 
 @pytest.mark.parametrize(
-    ("right", "careless"),
+    "careless",
     [
-        ("f._known_on, ", ""),  # a day that landed late counts before it arrived
-        (
-            "f._event_on, f._known_on",
-            "f._event_on - 1, f._known_on - 1",
-        ),  # the look-back ends one day too late
+        {"f._known_on": "f._event_on"},  # a day that landed late counts before it arrived
+        {"f._known_on": "(f._known_on - 1)", "f._event_on": "(f._event_on - 1)"},  # the look-back ends one day too late
     ],
     ids=["arrival", "off by one"],
 )
-def test_the_audit_sees_a_leak(company, monkeypatch, right, careless):
-    rows = tiles._rows
-    monkeypatch.setattr(tiles, "_rows", lambda *scan: rows(*scan).replace(right, careless))
+def test_the_audit_sees_a_leak(company, monkeypatch, careless):
+    read_carelessly(monkeypatch, careless)
     facts, spine, pairs = company
     usage = tuple(family for family in FAMILIES if family.family in ("usage", "ownership"))
     report = audit(facts, small_catalog(), usage, spine, pairs, DATES[1])
@@ -147,15 +144,3 @@ def test_the_audit_sees_a_customer_known_too_early():
     truncated = next(d for d in replay(facts, DATES[1], build).differences if d.replay == "truncated")
     assert (truncated.column, truncated.key, truncated.rows) == ("rows", ("A",), 1)
     assert "a row became none" in str(truncated)
-
-
-def test_columns_without_a_history_are_named():
-    flagged = ("contacts", {"contact_id": "c", "account_id": "A", "role": "cto", "is_champion": True})
-    facts = small_company(account("A"), subscription("A", "crm", "2025-01-01"), flagged)
-    found = unproven_columns(facts, FAMILIES)
-    assert "engagement_champions_count" in found["contacts.is_champion"]
-    assert "contacts.is_sponsor" not in found, "the source does not fill it, so nothing can be wrong about it"
-    assert any(name.startswith("ownership_") for name in found["subscriptions.arr_usd"])
-    versioned = ("contacts", flagged[1] | {"known_at": "2025-06-01"})
-    facts = small_company(account("A"), subscription("A", "crm", "2025-01-01", known_at="2025-01-01"), versioned)
-    assert unproven_columns(facts, FAMILIES) == {}

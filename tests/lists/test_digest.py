@@ -75,3 +75,11 @@ def test_hostile_names_are_no_markdown_and_no_mention(name):
     assert len(lines) == 10
     for line in lines:
         assert not re.search(r"(?<!\\)[\[\]<>`]|@|://", line), line
+
+
+def test_a_list_that_no_model_ranked_says_so_in_its_first_line():
+    content = replace(night(3), ranked_by="ranked by a baseline, affinity matrix: no model has passed the gate yet")
+    lines = digest_lines(content)
+    assert len(lines) == 10
+    assert lines[0].endswith("; **ranked by a baseline, affinity matrix: no model has passed the gate yet**")
+    assert lines[1:] == digest_lines(night(3))[1:]

@@ -92,7 +92,14 @@ class TestScores:
         scored = scores["status"].isin(["white_space", "in_pipeline"])
         assert scores.loc[scored, "propensity"].between(0, 1, inclusive="neither").all()
         assert scores.loc[~scored, ["propensity", "propensity_90d", "value_usd", "disposition"]].isna().all(axis=None)
-        assert scores["propensity_30d"].isna().all()  # one horizon was trained
+        horizons = scores[["propensity_30d", "propensity_90d", "propensity_180d"]]
+        assert horizons[scored].notna().all(axis=None)
+        assert horizons[~scored].isna().all(axis=None)
+
+    def test_a_longer_horizon_is_never_less_likely(self, scores):
+        known = scores.dropna(subset="propensity")
+        assert (known["propensity_30d"] <= known["propensity_90d"]).all()
+        assert (known["propensity_90d"] <= known["propensity_180d"]).all()
 
     def test_ranks_follow_the_propensity_within_a_product(self, scores):
         for _, rows in scores.dropna(subset="propensity").groupby("product_id"):

@@ -26,6 +26,12 @@ def judged(found: Evidence, as_of: dt.date = AS_OF, **gate: object) -> GateRepor
     return check_challenger(found, ModelSpec(gate=GateSpec(**({"n_resamples": 60} | gate))), as_of=as_of)
 
 
+def shares(name: str, share: float, inputs: int = 40) -> tuple[tuple[str, float], ...]:
+    """One input with a share of the gain; the others have the rest in equal parts."""
+    others = tuple((f"usage_{k:02d}", (1 - share) / (inputs - 1)) for k in range(inputs - 1))
+    return ((name, share), *others)
+
+
 def refused(report: GateReport) -> list[str]:
     return [check.code for check in report.refusals]
 
@@ -65,7 +71,7 @@ def test_shuffled_labels_are_refused():
 def test_a_leaking_feature_is_refused():
     """A flag that is set for nearly all adopters before they adopt."""
     knows = probability(log_odds(ROWS["truth"]) + np.where(ROWS["adopted"] == 1, 3.0, -0.3))
-    leaking = evidence(columns={"blend": knows, "bundle": knows}, gain_shares=(("signals_provisioned", 0.6),))
+    leaking = evidence(columns={"blend": knows, "bundle": knows}, gain_shares=shares("signals_provisioned", 0.6))
     report = judged(leaking)
     assert {"P09", "P10"} <= set(refused(report))
     assert "signals_provisioned" in report.words
@@ -82,13 +88,28 @@ def test_a_leak_that_both_sides_have_is_seen_by_the_champions_own_backtest():
 
 
 def test_a_leak_is_seen_without_a_champion():
-    report = judged(evidence(champion=None, comparison="no_champion", gain_shares=(("signals_provisioned", 0.6),)))
+    report = judged(evidence(champion=None, comparison="no_champion", gain_shares=shares("signals_provisioned", 0.6)))
     assert refused(report) == ["P09"]
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.24, "passed"), (0.3, "warned"), (0.51, "refused")])
 def test_one_feature_is_suspicious_before_it_is_refused(share, expected):
-    assert state(judged(evidence(gain_shares=(("a", share),))), "P09") == expected
+    assert state(judged(evidence(gain_shares=shares("a", share))), "P09") == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "inputs", "expected"),
+    [
+        (0.4, 3, "passed"),  # of three, one has a third or more for certain
+        (0.8, 3, "warned"),  # 3 · 0.2² = 12 % of random thirds
+        (0.9, 3, "refused"),  # 3 · 0.1² = 3 %
+        (1.0, 1, "warned"),  # the only one there is
+        (0.4, 10, "passed"),  # 10 · 0.6⁹ − 45 · 0.2⁹ = 10 %
+        (0.55, 10, "refused"),  # 10 · 0.45⁹ = 0.8 %
+    ],
+)
+def test_few_features_have_large_shares_by_chance(share, inputs, expected):
+    assert state(judged(evidence(gain_shares=shares("a", share, inputs))), "P09") == expected
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ for product in PRODUCTS["products"]:
 CATALOG = type(small_catalog()).model_validate(PRODUCTS)
 
 
-def evidence(facts, spine):
+def evidence(facts, spine, **how):
     products = pd.DataFrame({"product_id": CATALOG.product_ids}, dtype="str")
     pairs = spine[["account_id", "as_of"]].merge(products, how="cross")
-    return build_evidence(facts, CATALOG, ReadinessSpec(), spine, pairs)
+    return build_evidence(facts, CATALOG, ReadinessSpec(), spine, pairs, **how)
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,25 @@ def test_the_company_fills_every_column_with_more_than_one_value(facts):
     for name in set(EVIDENCE_COLUMNS) - constant:
         values = found[name].replace(np.inf, np.nan).dropna()
         assert len(values.unique()) > 1, name
+
+
+def test_what_a_source_overwrote_is_seen_tonight_and_in_nothing_learnt():
+    """Two states of the same tables without versions, as a system that overwrites would hand them out."""
+    frames = small_frames()
+    for table, key in (("contacts", "contact_id"), ("tickets", "ticket_id")):
+        frames[table] = frames[table].drop_duplicates(key).drop(columns="known_at").assign(name="Ann")
+    frames["tickets"] = frames["tickets"].drop(columns="name")
+    later = dict(frames)
+    for table, names in (("contacts", ["is_champion", "area", "last_touch_at"]), ("tickets", ["escalated"])):
+        order = np.random.default_rng(1).permutation(len(frames[table]))
+        later[table] = frames[table].assign(**{name: frames[table][name].to_numpy()[order] for name in names})
+    one, other = small_facts(frames), small_facts(later)
+    spine = build_spine(one, SegmentSettings(), DATES)
+    learnt = evidence(one, spine, for_learning=True)
+    pd.testing.assert_frame_equal(learnt, evidence(other, spine, for_learning=True))
+    asked = ["champion_count", "escalated_days_ago", "stakeholders"]
+    assert learnt[asked].isna().all(axis=None), "unknown, not none"
+    tonight, changed = evidence(one, spine), evidence(other, spine)
+    for name in asked:
+        assert tonight[name].notna().any()
+        assert not tonight[name].equals(changed[name])

@@ -1,7 +1,7 @@
 """Baselines, models like any other: what a figure is worth is only seen beside them.
 
-Each has ``fit(rows, columns) -> self`` and ``predict(rows) -> probability per row``. Scores that are no
-probabilities (a usage level, an affinity) become probabilities by a logistic fit on that one variable over
+Each has ``fit(rows, columns)``, which returns plain data with ``predict(rows) -> probability per row``. Scores that
+are no probabilities (a usage level, an affinity) become probabilities by a logistic fit on that one variable over
 the training rows, which keeps their ranking and lets log-loss be shown. A rule that ranks the wrong way round is not
 turned: its slope is held just above 0, so it is shown as it would have been followed.
 """
@@ -10,16 +10,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from typing import Any, Protocol, Self
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from lightgbm import LGBMClassifier
-from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from product_affinity.models.assembly import model_frame
-from product_affinity.models.gain import Matrix, Vector
+from product_affinity.backtest.fitted import (
+    SCORES,
+    Fitted,
+    FittedBoosters,
+    FittedLogistic,
+    FittedRates,
+    FittedScore,
+    ScoreName,
+    cells_of,
+    coded_matrix,
+    logistic_design,
+    product_positions,
+)
+from product_affinity.models.assembly import WINBACK, model_frame
+from product_affinity.models.gain import Vector
 from product_affinity.models.metrics import calibration_line, log_odds
 from product_affinity.project.families import FeatureColumn
 
@@ -29,8 +42,6 @@ RECENT_RATE = "commercial_recent_rate"
 RATE_STRENGTH = 20.0
 #: column of the training table with the readiness scorecard's points, 0 to 100; no feature of any model
 SCORECARD = "scorecard_points"
-#: added to points × affinity before its logarithm, in shares: a pair without points is last, not infinitely far away
-SCORECARD_FLOOR = 1e-3
 #: smallest slope: keeps the ranking of a rule that does not hold, at the base rate
 LEAST_SLOPE = 1e-6
 #: logistic regression trains on at most so many negatives per adoption, with the exact prior correction
@@ -40,45 +51,48 @@ NEGATIVES_PER_POSITIVE = 10
 class Baseline(Protocol):
     """What the backtest needs of a model."""
 
-    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Self:
-        """Learn from training rows with closed labels."""
+    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Fitted:
+        """Learn from training rows with closed labels; what comes back predicts."""
 
-    def predict(self, rows: pd.DataFrame) -> Vector:
-        """Probability of adoption per row."""
+    def reads(self, columns: tuple[FeatureColumn, ...]) -> tuple[str, ...]:
+        """Return the inputs that it would learn from."""
 
 
-class OneVariableModel:
-    """P(adopted) from one variable: logit = a + b·x; a missing x counts as the median of training.
+class OneScore:
+    """Ranks by one score of a row alone, whatever the other columns say: logit = a + b·score.
 
     Parameters
     ----------
-    score : the variable per row; NaN where unknown.
+    score : name of the score.
+    columns : what it reads.
     """
 
-    def __init__(self, score: Callable[[pd.DataFrame], Vector]) -> None:
-        self._score = score
+    def __init__(self, score: ScoreName, *columns: str) -> None:
+        self._score, self._columns = score, columns
 
-    def fit(self, rows: pd.DataFrame) -> Self:
-        """Fit intercept and slope; a constant variable leaves the training rate."""
-        raw = self._score(rows)
-        known = raw[np.isfinite(raw)]
-        self._median = float(np.median(known)) if len(known) else 0.0
-        target = _target(rows)
-        filled = self._filled(raw)
+    def reads(self, columns: tuple[FeatureColumn, ...]) -> tuple[str, ...]:
+        """Return what the score is made of."""
+        del columns
+        return self._columns
+
+    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...] = ()) -> FittedScore:
+        """Fit intercept and slope; a constant score leaves the training rate, and an unknown one is the median."""
+        cells = cells_of(rows, self._columns)
+        raw, target = SCORES[self._score](*cells), _target(rows)
+        median = _median(raw)
+        filled = np.where(np.isfinite(raw), raw, median)
         intercept, slope = calibration_line(target, filled, np.ones(len(target)))
         if not slope >= LEAST_SLOPE:
             slope = LEAST_SLOPE
             intercept = _rate_log_odds(target) - slope * float(filled.mean())
-        self._line = (intercept, slope)
-        return self
-
-    def predict(self, rows: pd.DataFrame) -> Vector:
-        """Probability of adoption per row."""
-        intercept, slope = self._line
-        return np.asarray(expit(intercept + slope * self._filled(self._score(rows))), dtype=np.float64)
-
-    def _filled(self, raw: Vector) -> Vector:
-        return np.where(np.isfinite(raw), raw, self._median)
+        return FittedScore(
+            score=self._score,
+            columns=self._columns,
+            references=tuple(_median(values) for values in cells),
+            median=median,
+            intercept=intercept,
+            slope=slope,
+        )
 
 
 class Popularity:
@@ -88,45 +102,19 @@ class Popularity:
     the training rows of the last 60 days of training as-ofs, shrunk to the overall rate by 20 rows.
     """
 
-    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Self:
+    def reads(self, columns: tuple[FeatureColumn, ...]) -> tuple[str, ...]:
+        """Return the recent rate where the families have it."""
+        return tuple(column.name for column in columns if column.name == RECENT_RATE)
+
+    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> FittedScore | FittedRates:
         """Learn recent rates per product and what they mean for the horizon."""
+        if self.reads(columns):
+            return OneScore("value", RECENT_RATE).fit(rows)
         recent = rows[rows["as_of"] > rows["as_of"].max() - pd.Timedelta(days=RECENT_DAYS)]
         overall = float(_target(rows).mean())
         adopted = pd.Series(_target(recent), index=recent.index).groupby(recent["product_id"]).agg(["sum", "size"])
         rate = (adopted["sum"] + RATE_STRENGTH * overall) / (adopted["size"] + RATE_STRENGTH)
-        self._rate, self._overall = rate, overall
-        self._model: OneVariableModel | None = None
-        if any(column.name == RECENT_RATE for column in columns):
-            self._model = OneVariableModel(lambda frame: frame[RECENT_RATE].to_numpy(np.float64)).fit(rows)
-        return self
-
-    def predict(self, rows: pd.DataFrame) -> Vector:
-        """Probability of adoption per row."""
-        if self._model is not None:
-            return self._model.predict(rows)
-        return rows["product_id"].map(self._rate).fillna(self._overall).to_numpy(np.float64)
-
-
-class OneScore:
-    """Ranks by one score of a row alone, whatever the other columns say.
-
-    Parameters
-    ----------
-    score : callable
-        From rows to a score near to log-odds, or to the logarithm of a level; NaN where unknown.
-    """
-
-    def __init__(self, score: Callable[[pd.DataFrame], Vector]) -> None:
-        self._score = score
-
-    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Self:
-        """Map the score to probabilities."""
-        self._model = OneVariableModel(self._score).fit(rows)
-        return self
-
-    def predict(self, rows: pd.DataFrame) -> Vector:
-        """Probability of adoption per row."""
-        return self._model.predict(rows)
+        return FittedRates(rates={str(product): float(share) for product, share in rate.items()}, overall=overall)
 
 
 class Logistic:
@@ -136,43 +124,34 @@ class Logistic:
     (King & Zeng 2001), so probabilities refer to all rows.
     """
 
-    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Self:
+    def reads(self, columns: tuple[FeatureColumn, ...]) -> tuple[str, ...]:
+        """Return every input."""
+        return all_inputs(columns)
+
+    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> FittedLogistic:
         """Fit on a sample of the training rows."""
-        self._columns = columns
         target = _target(rows)
         taken, shift = _sample(target)
         sampled = rows.iloc[taken]
         frame = model_frame(sampled, columns)
         numbers = frame.select_dtypes("number")
-        self._mean, scale = numbers.mean().fillna(0.0), numbers.std()
-        self._scale = scale.where(scale > 0, 1.0).fillna(1.0)
-        self._levels = {
-            name: sorted(frame[name].dropna().astype(str).unique())
-            for name in frame.columns.difference(numbers.columns, sort=False)
-        }
-        self._levels["product_id"] = sorted(sampled["product_id"].astype(str).unique())
-        design = self._design(rows.iloc[taken])
-        self._varies = np.ptp(design, axis=0) > 0
+        means, scales = numbers.mean().fillna(0.0), numbers.std()
+        scales = scales.where(scales > 0, 1.0).fillna(1.0)
+        names = frame.columns.difference(numbers.columns, sort=False)
+        levels = (*((name, _levels(frame[name])) for name in names), ("product_id", _levels(sampled["product_id"])))
+        design = logistic_design(sampled, list(numbers.columns), means.to_numpy(), scales.to_numpy(), levels)
+        varies = np.ptp(design, axis=0) > 0
         model = LogisticRegression(solver="newton-cholesky", max_iter=50)
-        model.fit(design[:, self._varies], target[taken])
-        self._coefficients, self._intercept = model.coef_[0], float(model.intercept_[0]) - shift
-        return self
-
-    def predict(self, rows: pd.DataFrame) -> Vector:
-        """Probability of adoption per row."""
-        logit = self._design(rows)[:, self._varies] @ self._coefficients + self._intercept
-        return np.asarray(expit(logit), dtype=np.float64)
-
-    def _design(self, rows: pd.DataFrame) -> Matrix:
-        frame = model_frame(rows, self._columns)
-        numbers = frame[list(self._mean.index)].to_numpy(np.float64)
-        missing = np.isnan(numbers)
-        standard = (numbers - self._mean.to_numpy()) / self._scale.to_numpy()
-        blocks = [np.where(missing, 0.0, standard), missing.astype(np.float64)]
-        frame["product_id"] = rows["product_id"]
-        for name, levels in self._levels.items():
-            blocks.append((frame[name].astype(str).to_numpy()[:, None] == np.array(levels, dtype=object)).astype(float))
-        return np.hstack(blocks)
+        model.fit(design[:, varies], target[taken])
+        return FittedLogistic(
+            numbers=tuple(numbers.columns),
+            means=tuple(means.tolist()),
+            scales=tuple(scales.tolist()),
+            levels=levels,
+            varies=tuple(varies.tolist()),
+            coefficients=tuple(model.coef_[0].tolist()),
+            intercept=float(model.intercept_[0]) - shift,
+        )
 
 
 class DefaultLightGBM:
@@ -181,73 +160,46 @@ class DefaultLightGBM:
     A product whose training rows hold one class only is given its (or, unseen, the overall) training rate.
     """
 
-    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> Self:
+    def reads(self, columns: tuple[FeatureColumn, ...]) -> tuple[str, ...]:
+        """Return every input."""
+        return all_inputs(columns)
+
+    def fit(self, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> FittedBoosters:
         """Fit one model per product."""
-        self._columns = columns
-        frame = model_frame(rows, columns)
-        names = [column.name for column in columns if column.kind == "category"]
-        self._levels = {name: sorted(frame[name].dropna().astype(str).unique()) for name in names}
-        matrix, target = self._matrix(frame), _target(rows)
-        self._overall = float(target.mean())
-        self._models: dict[str, Any] = {}
-        for product, at in _positions(rows).items():
+        frame, target = model_frame(rows, columns), _target(rows)
+        inputs = list(frame.columns)
+        levels = tuple((column.name, _levels(frame[column.name])) for column in columns if column.kind == "category")
+        matrix = coded_matrix(rows, inputs, levels)
+        categories = [inputs.index(name) for name, _ in levels]
+        models: dict[str, str | float] = {}
+        for product, at in product_positions(rows).items():
             if 0 < target[at].sum() < len(at):
                 model = LGBMClassifier(n_jobs=1, verbosity=-1)
-                levels = [list(frame.columns).index(name) for name in names]
-                self._models[product] = model.fit(matrix[at], target[at], categorical_feature=levels)
+                model.fit(matrix[at], target[at], categorical_feature=categories)
+                models[product] = model.booster_.model_to_string()
             else:
-                self._models[product] = float(target[at].mean())
-        return self
-
-    def predict(self, rows: pd.DataFrame) -> Vector:
-        """Probability of adoption per row."""
-        matrix = self._matrix(model_frame(rows, self._columns))
-        probability = np.full(len(rows), self._overall)
-        for product, at in _positions(rows).items():
-            model = self._models.get(product, self._overall)
-            # the booster itself: the wrapper warns about names it made up for an array
-            probability[at] = model if isinstance(model, float) else model.booster_.predict(matrix[at], num_threads=1)
-        return probability
-
-    def _matrix(self, frame: pd.DataFrame) -> Matrix:
-        coded = {
-            name: pd.Categorical(frame[name].astype("string"), categories=levels).codes.astype(np.float64)
-            for name, levels in self._levels.items()
-        }
-        numbers = frame.assign(**{name: np.where(codes < 0, np.nan, codes) for name, codes in coded.items()})
-        return numbers.to_numpy(np.float64)
+                models[product] = float(target[at].mean())
+        return FittedBoosters(columns=tuple(inputs), levels=levels, models=models, overall=float(target.mean()))
 
 
-def _log_level(level: Vector) -> Vector:
-    return np.asarray(np.log1p(np.clip(level, 0, None)), dtype=np.float64)
+def all_inputs(columns: tuple[FeatureColumn, ...]) -> tuple[str, ...]:
+    """Return what a trained model reads: every feature column, and whether the account had the product before."""
+    return (*(column.name for column in columns), WINBACK)
 
 
-def _share_log_odds(share: Vector) -> Vector:
-    # a share of exactly 0 or 1 would have infinite log-odds
-    return log_odds(np.clip(share, 1e-6, 1 - 1e-6))
+def _levels(values: pd.Series) -> tuple[str, ...]:
+    return tuple(sorted(values.dropna().astype(str).unique()))
 
 
-def _as_it_is(score: Vector) -> Vector:
-    return score
+def _median(values: Vector) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
-def _one_column(column: str, transform: Callable[[Vector], Vector]) -> Callable[[], Baseline]:
-    return lambda: OneScore(lambda rows: transform(rows[column].to_numpy(np.float64)))
-
-
-def _scorecard_times(affinity: str, is_share: bool) -> Callable[[], Baseline]:
-    def score(rows: pd.DataFrame) -> Vector:
-        known = rows[affinity].to_numpy(np.float64)
-        share = known if is_share else np.asarray(expit(known), dtype=np.float64)
-        return np.asarray(np.log(rows[SCORECARD].to_numpy(np.float64) / 100 * share + SCORECARD_FLOOR))
-
-    return lambda: OneScore(score)
-
-
-#: in order of preference
-AFFINITY_TRANSFORMS: dict[str, Callable[[Vector], Vector]] = {
-    "commercial_affinity_max": _share_log_odds,
-    "commercial_affinity_log_odds_sum": _as_it_is,
+#: column of what owners of the same products took, to how it becomes a score; in order of preference
+AFFINITY_SCORES: dict[str, ScoreName] = {
+    "commercial_affinity_max": "share",
+    "commercial_affinity_log_odds_sum": "value",
 }
 
 
@@ -271,20 +223,20 @@ def available_baselines(
     if activity is None:
         left_out.append("baseline activity left out: no usage level of account grain among the columns")
     else:
-        lineup["activity"] = _one_column(activity, _log_level)
+        lineup["activity"] = partial(OneScore, "log_level", activity)
     present = {column.name for column in columns}
-    affinity = next((name for name in AFFINITY_TRANSFORMS if name in present), None)
+    affinity = next((name for name in AFFINITY_SCORES if name in present), None)
     if affinity is None:
-        left_out.append(f"baseline affinity left out: no column {' or '.join(AFFINITY_TRANSFORMS)}")
+        left_out.append(f"baseline affinity left out: no column {' or '.join(AFFINITY_SCORES)}")
     else:
-        lineup["affinity"] = _one_column(affinity, AFFINITY_TRANSFORMS[affinity])
+        lineup["affinity"] = partial(OneScore, AFFINITY_SCORES[affinity], affinity)
     if SCORECARD not in others:
         left_out.append("baseline scorecard left out: playbook/readiness.yml gives no points")
     else:
-        lineup["scorecard"] = _one_column(SCORECARD, lambda points: points / 100)
+        lineup["scorecard"] = partial(OneScore, "points", SCORECARD)
         if affinity is not None:
-            is_share = AFFINITY_TRANSFORMS[affinity] is _share_log_odds
-            lineup["scorecard_affinity"] = _scorecard_times(affinity, is_share)
+            times: ScoreName = "points_times_share" if AFFINITY_SCORES[affinity] == "share" else "points_times_log_odds"
+            lineup["scorecard_affinity"] = partial(OneScore, times, SCORECARD, affinity)
     return lineup | {"logistic": Logistic, "lightgbm_default": DefaultLightGBM}, tuple(left_out)
 
 
@@ -309,11 +261,6 @@ def _target(rows: pd.DataFrame) -> Vector:
 
 def _rate_log_odds(target: Vector) -> float:
     return float(log_odds(np.array([(target.sum() + 0.5) / (len(target) + 1)]))[0])
-
-
-def _positions(rows: pd.DataFrame) -> dict[str, Any]:
-    groups = rows.groupby("product_id", sort=True).indices
-    return {str(product): np.asarray(at) for product, at in groups.items()}
 
 
 def _sample(target: Vector) -> tuple[Any, float]:

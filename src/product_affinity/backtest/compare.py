@@ -9,6 +9,7 @@ import pandas as pd
 
 from product_affinity.backtest.figures import (
     METRICS,
+    WITHIN,
     Sample,
     all_figures,
     build_sample,
@@ -226,4 +227,5 @@ def _group_figures(sample: Sample, grouping: str, min_positives: int) -> Figures
         return all_figures(sample, min_positives=min_positives)
     # one product alone: its own rankings whatever its adoptions, and no ranking of products
     own, pairs = next(iter(product_figures(sample).values())), pair_figures(sample)
-    return {model: own[model] | {"auc_within": own[model]["auc"]} | pairs[model] for model in own}
+    alone = {model: {name: own[model][metric] for name, metric in WITHIN.items()} for model in own}
+    return {model: own[model] | alone[model] | pairs[model] for model in own}

@@ -2,7 +2,7 @@
 
 Rankings are taken where lists are made: within one product at one as-of date (fold). A product's figure is
 the mean over its folds weighted by adoptions, the headline the plain mean over products with adoptions enough.
-`auc_within` weights every product by its adoptions instead, so that it exists in small groups too. Value and
+`auc_within` and `lift_within` weight every product by its adoptions instead: they exist in small groups too. Value and
 calibration are figures of all pairs of a fold together.
 """
 
@@ -36,6 +36,7 @@ METRICS = {
     "auc_within": "AUC within",
     "ap": "AP",
     "lift": "lift@10 %",
+    "lift_within": "lift@10 % within",
     "precision_at_k": "precision@k",
     "captured_at_1pct": "ARR@1 %",
     "captured_at_k": "ARR@k",
@@ -46,6 +47,8 @@ METRICS = {
     "map_at_7": "MAP@7",
     "hit_at_7": "hit@7",
 }
+#: by adoptions over all products: name, and the product's figure
+WITHIN = {"auc_within": "auc", "lift_within": "lift"}
 PER_PRODUCT = ("auc", "ap", "lift", "precision_at_k")
 #: cells of one block of row weights: small enough to stay near the processor
 BLOCK_CELLS = 2_000_000
@@ -119,7 +122,8 @@ def all_figures(sample: Sample, *, min_positives: int) -> dict[str, dict[str, Ve
     for model, score in sample.scores.items():
         for metric in PER_PRODUCT:
             figures[model][metric] = _mean([products[name][model][metric] for name in kept], sample)
-        figures[model]["auc_within"] = _within(products, model, sample)
+        for name, metric in WITHIN.items():
+            figures[model][name] = _within(products, model, metric, sample)
         figures[model] |= _account_rankings(sample, score)
     return figures
 
@@ -240,9 +244,9 @@ def _totals(sample: Sample, parts: Matrix) -> Matrix:
     return np.stack(sums) @ sample.weightings
 
 
-def _within(products: dict[str, dict[str, dict[str, Vector]]], model: str, sample: Sample) -> Vector:
-    """AUC within product and fold, each product weighted by its adoptions: no product is too thin to count."""
-    values = np.stack([figures[model]["auc"] for figures in products.values()])
+def _within(products: dict[str, dict[str, dict[str, Vector]]], model: str, metric: str, sample: Sample) -> Vector:
+    """A figure within product and fold, each product weighted by its adoptions: no product is too thin to count."""
+    values = np.stack([figures[model][metric] for figures in products.values()])
     adoptions = np.array([_positives(sample, name) for name in products])[:, None]
     weight = np.where(np.isnan(values), 0.0, adoptions)
     return ratio((weight * np.nan_to_num(values)).sum(axis=0), weight.sum(axis=0))

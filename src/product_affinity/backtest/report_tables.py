@@ -16,8 +16,15 @@ from product_affinity.backtest.svg import picture, whisker
 
 MODEL_METRICS = ("auc_within", "auc", "ap", "lift", "captured_at_k", "log_loss_skill", "observed_over_expected")
 CHANGE_METRICS = ("auc_within", "auc", "ap", "lift", "captured_at_k", "log_loss_skill", "map_at_7")
-APART_METRICS = ("auc_within", "lift", "log_loss_skill", "observed_over_expected")
-MARKS = {"auc": 0.5, "auc_within": 0.5, "lift": 1.0, "observed_over_expected": 1.0, "calibration_slope": 1.0}
+GROUP_METRICS = ("auc_within", "lift_within", "log_loss_skill", "observed_over_expected")
+MARKS = {
+    "auc": 0.5,
+    "auc_within": 0.5,
+    "lift": 1.0,
+    "lift_within": 1.0,
+    "observed_over_expected": 1.0,
+    "calibration_slope": 1.0,
+}
 LAUNCH = "launch estimate"
 TITLES = {"win_back": "Win-backs", "in_pipeline": "Pairs with an open deal"}
 
@@ -144,7 +151,7 @@ def group_rows(result: BacktestResult, grouping: str) -> ReportTable | None:
     figures = _group_frame(result, grouping)
     if figures.empty:
         return None
-    metrics = _existing(figures, ("auc_within", "lift", "log_loss_skill", "observed_over_expected"))
+    metrics = _existing(figures, GROUP_METRICS)
     own = figures[figures["model"] == COMPARED]
     # without an adoption, skill compares two losses near 0 and tells nothing
     tells = own["metric"].ne("log_loss_skill") | own["adoptions"].gt(0)
@@ -161,8 +168,8 @@ def group_rows(result: BacktestResult, grouping: str) -> ReportTable | None:
         rows.append(Row(name, (*told, *(cells[name, m] for m in metrics), _against(hardest)), ", ".join(notes)))
     heads = ("pairs", "adoptions", "base rate", *(METRICS[m] for m in metrics), "Δ skill to hardest baseline")
     caption = (
-        f"The blend by {grouping}, ranked within product and fold; the hardest baseline is the one with the best "
-        "log-loss there."
+        f"The blend by {grouping}, ranked within product and fold, products weighted by their adoptions; the hardest "
+        "baseline is the one with the best log-loss there."
     )
     return ReportTable(caption, (grouping, *heads), tuple(rows))
 
@@ -185,7 +192,7 @@ def fold_table(result: BacktestResult) -> ReportTable:
     """What each fold learnt from and was tested on."""
     figures = _group_frame(result, "fold")
     own = figures[figures["model"] == COMPARED]
-    metrics = _existing(own, ("auc_within", "lift", "log_loss_skill", "observed_over_expected"))
+    metrics = _existing(own, GROUP_METRICS)
     cells = _figure_cells(own, "group", metrics, style="m0")
     learnt = result.training.groupby("fold")[["pairs", "adoptions"]].sum()
     rows = []
@@ -211,11 +218,18 @@ def horizon_rows(result: BacktestResult) -> ReportTable | None:
         days = str(about["group"])
         told = (_count(figures, days, "pairs"), _count(figures, days, "adoptions"), _rate(figures, days))
         mended = Cell(f"{100 * about['corrected_share']:.1f} %")
-        rows.append(Row(f"{days} days", (*told, mended, *(cells[days, m] for m in metrics)), f"at {about['fold']}"))
+        rows.append(
+            Row(
+                f"{days} days",
+                (*told, mended, *(cells[days, m] for m in metrics)),
+                f"folds: {about['folds']}, last {about['last_fold']}",
+            )
+        )
     heads = ("pairs", "adoptions", "base rate", "mended", *(METRICS[m] for m in metrics))
     caption = (
-        "Further horizons of the blend as published: a shorter one never above the main one, a longer one never "
-        "below it. Mended: share of the pairs where the classifiers alone said otherwise."
+        "Further horizons of the blend as published, at the folds whose labels are closed: the ranking of the main "
+        "horizon at the level that a constant hazard gives, a shorter one never above the main one, a longer one never "
+        "below it. Mended: share of the pairs where that had to be mended."
     )
     return ReportTable(caption, ("horizon", *heads), tuple(rows))
 
@@ -229,7 +243,7 @@ def apart_tables(result: BacktestResult) -> list[ReportTable]:
         if figures.empty:
             continue
         enough = int(about["adoptions"]) >= result.min_positives
-        metrics = _existing(figures, APART_METRICS)
+        metrics = _existing(figures, GROUP_METRICS)
         cells = _figure_cells(figures, "model", metrics, style="m2")
         caption = (
             f"{TITLES[population]}: {int(about['pairs']):,} pairs, {int(about['adoptions']):,} adoptions, base rate "

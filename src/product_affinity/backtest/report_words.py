@@ -28,16 +28,21 @@ WORDS = (
     ("AUC within", "chance that an adopter outranks a non-adopter of the same product at the same date; 0.5 is a coin"),
     ("AP", "average precision; compare it with the base rate, not with 1"),
     ("lift@10 %", "adoption rate among the first tenth of a product's pairs ÷ its base rate"),
+    ("within", "inside one product at one date, products weighted by their adoptions: none is too thin to count"),
     ("ARR@k", "share of the adopted ARR among the pairs a team can work, ranked by propensity × expected ARR"),
     ("skill", "share of the base rate's log-loss that the model removes; below 0 is harm"),
     ("O/E", "observed ÷ expected adoptions; 1 is right"),
     ("slope", "1 is right; below 1 the propensities are too extreme, above 1 too timid"),
     ("ECE", "mean gap between promised and observed share over tenths of the pairs"),
     ("MAP@7", "how well the products of an account are ordered; popularity is hard to beat here and ranks no accounts"),
+    ("blend", "ours: the three candidates joined in log-odds by weights learnt on earlier dates"),
+    ("pooled, heads, ridge", "its candidates: trees over all products, trees per product, a linear model"),
     ("popularity", "the product's recent adoption rate, the same for every account"),
     ("activity", "the account's usage level alone"),
     ("affinity", "what owners of the same products took"),
     ("scorecard", "the points of playbook/readiness.yml; scorecard_affinity is points × affinity"),
+    ("logistic", "a logistic regression on all features"),
+    ("lightgbm_default", "one LightGBM with its default settings a product"),
     ("launch estimate", "too few adoptions to learn from: ranked by what other products teach"),
 )
 
@@ -73,6 +78,7 @@ def verdict(result: BacktestResult) -> list[str]:
     if level["low"] > 1 or level["high"] < 1:
         too = f"it promised too {'little' if level['low'] > 1 else 'much'}, beyond chance"
     said.append(f"Level: observed ÷ expected {_shown(level)}; {too}.")
+    said.append(_weak_products(result))
     if math.isnan(_row(result.overall, COMPARED, "auc")["value"]):
         said.append(f"No product has {result.min_positives} adoptions, so there are no means over products.")
     if result.launch_estimates:
@@ -98,6 +104,21 @@ def _against(result: BacktestResult, metric: str, name: str) -> str:
     return (
         f"{name}: blend {_shown(ours)}; it beats {beyond} of {len(deltas)} baselines beyond chance{worse}. The hardest "
         f"is {hardest['baseline']}, difference {_shown(hardest, '+')}."
+    )
+
+
+def _weak_products(result: BacktestResult) -> str:
+    """Name the products where the base rate alone has the better log-loss, the worst first."""
+    groups = result.groups
+    asked = groups["grouping"].eq("product") & groups["model"].eq(COMPARED) & groups["metric"].eq("log_loss_skill")
+    judged = groups[asked & groups["adoptions"].ge(result.min_positives)]
+    weak = judged[judged["value"] < 0].sort_values(["value", "group"])
+    if weak.empty:
+        return ""
+    named = ", ".join(f"{row['group']} {_shown(row)}" for _, row in weak.iterrows())
+    return (
+        f"No better than the base rate (log-loss skill below 0) in {len(weak)} of {len(judged)} products with at least "
+        f"{result.min_positives} adoptions: {named}."
     )
 
 

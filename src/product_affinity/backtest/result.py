@@ -30,7 +30,8 @@ class BacktestResult:
     folds : as run, ascending by origin.
     models, baselines : names in the order of tables; the baselines are among the models.
     predictions : fold, keys, status, adopted, is_winback, segment, tenure, expected_arr_usd, base_rate (the
-        product's training rate), workable_share, and one column of probabilities per model.
+        product's training rate), workable_share, label and propensity of each further horizon, and one column of
+        probabilities per model.
     counts : per population: pairs, accounts, adoptions, base_rate.
     overall : population, model, metric, value, low, high (95 %, account-clustered).
     differences : baseline, metric, and value, low, high of blend − baseline on the same resamples.
@@ -45,8 +46,8 @@ class BacktestResult:
     levels : as_of, fold, model, pairs, adoptions, base_rate, expected, value, low, high: observed ÷ expected
         by month, scored by the latest model trained by then.
     min_positives : adoptions a product needs to enter the means over products.
-    horizons : horizon_days, fold, pairs, adoptions, base_rate, corrected_share, metric, value, low, high of
-        further horizons as published, coherent with the main one; empty where there are none.
+    horizons : of `horizon_figures`: further horizons as published, coherent with the main one; empty where there
+        are none.
     """
 
     folds: tuple[Fold, ...]
@@ -142,7 +143,7 @@ METRIC_PAGES = (
     ("auc", "auc_within", "ap", "lift", "precision_at_k", "map_at_7", "hit_at_7"),
     ("captured_at_1pct", "captured_at_k", "log_loss_skill", "observed_over_expected", "calibration_error",
      "calibration_slope"),
-    ("auc_within", "ap", "lift", "captured_at_1pct", "log_loss_skill", "observed_over_expected"),
+    ("auc_within", "lift_within", "captured_at_1pct", "log_loss_skill", "observed_over_expected"),
 )  # fmt: skip
 
 

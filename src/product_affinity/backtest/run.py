@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from joblib import Parallel, delayed
 
 from product_affinity.backtest.baselines import available_baselines
-from product_affinity.backtest.compare import compare
+from product_affinity.backtest.compare import compare, populations
 from product_affinity.backtest.folds import Fold
-from product_affinity.backtest.result import BacktestResult
+from product_affinity.backtest.horizons import horizon_figures
+from product_affinity.backtest.result import POPULATIONS, BacktestResult
 from product_affinity.backtest.scored import BLEND, FoldTask, score_fold, with_earlier_blend
 from product_affinity.backtest.verify import check_folds
 from product_affinity.errors import ContractError, LeakageError
@@ -27,6 +29,7 @@ def run_backtest(
     spec: ModelSpec,
     folds: Sequence[Fold],
     plays_per_owner: int | None = None,
+    more_horizons_days: tuple[int, ...] = (),
     n_resamples: int = N_RESAMPLES,
     n_jobs: int = 1,
     progress: Callable[[str], None] = lambda line: None,
@@ -47,6 +50,7 @@ def run_backtest(
     spec : estimator settings, and the adoptions a product needs to enter a mean.
     folds : from `plan_folds`.
     plays_per_owner : rows one owner can work in a period.
+    more_horizons_days : horizons that the blend is judged at too; `rows` holds their labels and that of 30 days.
     n_resamples : of the account-clustered bootstrap.
     n_jobs : folds fitted at once, one thread each; changes no result.
     progress : called with one line per step.
@@ -60,7 +64,9 @@ def run_backtest(
     lineup, left_out = available_baselines(columns, rows.columns)
     following = [*(pd.Timestamp(fold.origin) for fold in usable[1:]), None]
     tasks = [
-        FoldTask(fold, origin, columns, spec.estimator, lineup, plays_per_owner, spec.min_test_positives)
+        FoldTask(
+            fold, origin, columns, spec.estimator, lineup, plays_per_owner, spec.min_test_positives, more_horizons_days
+        )
         for fold, origin in zip(usable, following, strict=True)
     ]
     # the longest fits first, so that the workers end together
@@ -73,7 +79,7 @@ def run_backtest(
     names = list(map(str, predictions.columns))
     models = tuple(names[names.index(BLEND) :])
     progress(f"comparing {len(models)} models on {len(predictions):,} test pairs, {n_resamples} resamples")
-    return compare(
+    result = compare(
         predictions,
         tuple(usable),
         models=models,
@@ -86,6 +92,16 @@ def run_backtest(
         random_state=spec.estimator.random_state,
         notes=(*notes, *left_out),
     )
+    horizons = horizon_figures(
+        predictions[populations(predictions)[POPULATIONS[0]]],
+        BLEND,
+        more_horizons_days,
+        horizon_days=usable[0].horizon_days,
+        min_positives=spec.min_test_positives,
+        n_resamples=n_resamples,
+        random_state=spec.estimator.random_state,
+    )
+    return replace(result, horizons=horizons)
 
 
 def _usable_folds(folds: Sequence[Fold], rows: pd.DataFrame) -> tuple[list[Fold], list[str]]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from product_affinity.backtest.baselines import Baseline
 from product_affinity.backtest.folds import Fold
+from product_affinity.backtest.horizons import at_horizon, coherent, label_column, propensity_column
 from product_affinity.models.assembly import RECENT_LABEL, build_classifier, model_frame, recalibrate_recent
 from product_affinity.models.gain import Vector
 from product_affinity.project.families import FeatureColumn
@@ -46,6 +47,7 @@ class FoldTask:
     lineup : how each baseline is made.
     plays_per_owner : rows one owner can work in a period.
     min_adoptions : in a product's training rows, below which its scores are launch estimates.
+    more_horizons_days : horizons the blend is scored at beside the fold's own.
     """
 
     fold: Fold
@@ -55,6 +57,7 @@ class FoldTask:
     lineup: dict[str, Callable[[], Baseline]]
     plays_per_owner: int | None
     min_adoptions: int
+    more_horizons_days: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class FoldScores:
 
     Attributes
     ----------
-    predictions : test rows with a column of probabilities a model, the blend first.
+    predictions : test rows with a column of probabilities a model, the blend first; before them, of each further
+        horizon, its label and the blend's published propensity.
     later : closed rows from the origin through the next one: keys, status, is_winback, adopted, base_rate, and
         the probabilities of the blend and of popularity. Shows how a model ages until the next is trained.
     weights : fold, product_id, candidate, weight of the blend (0 to 1).
@@ -87,6 +91,7 @@ def score_fold(task: FoldTask, rows: pd.DataFrame, progress: Callable[[str], Non
     features, product = model_frame(ahead, task.columns), ahead["product_id"].to_numpy()
     blend = classifier.predict_proba(features, product=product)[:, 1]
     candidates = classifier.candidate_proba(features[is_test], product=product[is_test])
+    further = _further_horizons(task, rows, test, classifier, blend[is_test])
     scores = {BLEND_BEFORE: np.full(len(test), np.nan), BLEND: blend[is_test]}
     scores |= {str(name): candidates[name].to_numpy(np.float64) for name in candidates.columns}
     level = np.full(len(ahead), np.nan)
@@ -100,7 +105,7 @@ def score_fold(task: FoldTask, rows: pd.DataFrame, progress: Callable[[str], Non
     later.insert(0, "fold", str(fold.origin))
     progress(f"fold {fold.origin}: done")
     return FoldScores(
-        pd.concat([_described(task, train, test), pd.DataFrame(scores)], axis=1),
+        pd.concat([_described(task, train, test), further, pd.DataFrame(scores)], axis=1),
         later,
         _weights(fold, classifier.weights_),
         _training(fold, train, sorted(ahead["product_id"].unique()), task.min_adoptions),
@@ -146,13 +151,36 @@ def _fit_blend(task: FoldTask, rows: pd.DataFrame, train: pd.DataFrame) -> Prope
     )
     if RECENT_LABEL not in train.columns:
         return classifier
+    origin = pd.Timestamp(task.fold.origin)
     return recalibrate_recent(
         classifier,
-        rows[rows["as_of"] < pd.Timestamp(task.fold.origin)],
+        rows[rows["as_of"] < origin],
         task.columns,
-        observed_until=pd.Timestamp(task.fold.origin),
+        observed_until=origin,
         maturity_days=task.fold.maturity_days,
     )
+
+
+def _further_horizons(
+    task: FoldTask, rows: pd.DataFrame, test: pd.DataFrame, classifier: PropensityClassifier, blend: Vector
+) -> pd.DataFrame:
+    """Label and published propensity of the test rows at each further horizon, as known at the fold's origin."""
+    origin, found = pd.Timestamp(task.fold.origin), pd.DataFrame(index=range(len(test)))
+    for days in task.more_horizons_days:
+        other = at_horizon(
+            classifier,
+            rows[rows["as_of"] < origin],
+            task.columns,
+            horizon_days=days,
+            observed_until=origin,
+            maturity_days=task.fold.maturity_days,
+        )
+        scores = other.predict_proba(model_frame(test, task.columns), product=test["product_id"].to_numpy())[:, 1]
+        found[label_column(days)] = test[label_column(days)].array
+        found[propensity_column(days)] = coherent(
+            pd.Series(scores), pd.Series(blend), shorter=days < task.fold.horizon_days
+        )
+    return found
 
 
 def _described(task: FoldTask, train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:

@@ -57,22 +57,24 @@ def difference_table(differences: pd.DataFrame, baselines: Sequence[str]) -> Tab
 
 
 def group_table(grouping: str, groups: pd.DataFrame, models: Sequence[str], *, marked: Collection[str] = ()) -> Table:
-    """AUC within product and fold of the blend and the baselines per group, with the group's size and base rate.
+    """AUC within product and fold of the blend and of the best baseline there, with the group's size and base rate.
 
     Parameters
     ----------
     grouping : what the groups are.
     groups : group, pairs, adoptions, base_rate, model, metric, value, low, high.
-    models : in the order of columns; the first is shown with its interval.
+    models : the blend, shown with its interval, then the baselines.
     marked : groups whose scores were launch estimates.
     """
-    heads = ["pairs", "adoptions", "base rate", *(f"AUC {model}" for model in models)]
+    heads = ["pairs", "adoptions", "base rate", f"AUC within {models[0]}", "best baseline"]
     table = _table(f"By {grouping}", grouping, heads)
     auc = groups[groups["metric"] == "auc_within"]
     for group, rows in auc.groupby("group", sort=True):
         by_model = {row["model"]: row for row in rows.to_dict(orient="records")}
         first = about = by_model[models[0]]
-        values = [_number(by_model[model]["value"]) for model in models[1:]]
+        # equal ones by the order of the baselines
+        rivals = [name for name in models[1:] if not np.isnan(by_model[name]["value"])]
+        best = max(rivals, key=lambda name: by_model[name]["value"], default=None)
         shown = _with_interval(first["value"], first["low"], first["high"], "")
         table.add_row(
             f"{group} (launch estimate)" if group in marked else str(group),
@@ -80,7 +82,7 @@ def group_table(grouping: str, groups: pd.DataFrame, models: Sequence[str], *, m
             f"{int(about['adoptions']):,}",
             f"{100 * about['base_rate']:.2f} %",
             shown,
-            *values,
+            "–" if best is None else f"{_number(by_model[best]['value'])} {best}",
         )
     return table
 
@@ -93,14 +95,14 @@ def horizon_table(horizons: pd.DataFrame) -> Table:
     horizons : of `BacktestResult`; not empty.
     """
     metrics = list(horizons["metric"].drop_duplicates())
-    heads = ["tested at", "pairs", "adoptions", "base rate", "mended", *(METRICS[metric] for metric in metrics)]
-    table = _table("Further horizons of the blend, made coherent with the main one", "days", heads)
+    heads = ["folds", "pairs", "adoptions", "base rate", "mended", *(METRICS[metric] for metric in metrics)]
+    table = _table("Further horizons of the blend, as published", "days", heads)
     cells = _cells(horizons, "horizon_days")
     for about in horizons.drop_duplicates("horizon_days").to_dict(orient="records"):
         days = about["horizon_days"]
         table.add_row(
             str(days),
-            str(about["fold"]),
+            f"{about['folds']}, last {about['last_fold']}",
             f"{about['pairs']:,}",
             f"{about['adoptions']:,}",
             f"{100 * about['base_rate']:.2f} %",

@@ -31,6 +31,9 @@ AsOfOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes and threads to use.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse (exit 12) what a baseline ranks because no model has passed the gate.")
+]
 
 
 def parse_as_of(text: str | None, option: str = "--as-of") -> dt.date:

@@ -16,6 +16,7 @@ from product_affinity.cli.base import (
     JobsOption,
     JsonOption,
     ProjectOption,
+    StrictOption,
     app,
     open_project,
     parse_as_of,
@@ -151,19 +152,23 @@ def rollback(
 
 
 @app.command()
-def score(project: ProjectOption = Path(), as_of: AsOfOption = None, jobs: JobsOption = 2) -> None:
-    """Score every account × product with the champion, without touching what is published."""
+def score(
+    project: ProjectOption = Path(), as_of: AsOfOption = None, strict: StrictOption = False, jobs: JobsOption = 2
+) -> None:
+    """Score every account × product, without touching what is published."""
     from product_affinity.pipeline.nightly import score_project
 
-    show(score_project(open_project(project), parse_as_of(as_of), jobs=jobs, progress=progress))
+    show(score_project(open_project(project), parse_as_of(as_of), strict=strict, jobs=jobs, progress=progress))
 
 
 @app.command()
-def nightly(project: ProjectOption = Path(), as_of: AsOfOption = None, jobs: JobsOption = 2) -> None:
+def nightly(
+    project: ProjectOption = Path(), as_of: AsOfOption = None, strict: StrictOption = False, jobs: JobsOption = 2
+) -> None:
     """Check, score, rank and publish the lists, under a lock: what a scheduler calls."""
     from product_affinity.pipeline.nightly import nightly_project
 
-    show(nightly_project(open_project(project), parse_as_of(as_of), jobs=jobs, progress=progress))
+    show(nightly_project(open_project(project), parse_as_of(as_of), strict=strict, jobs=jobs, progress=progress))
 
 
 @app.command()

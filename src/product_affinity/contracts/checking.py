@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from product_affinity.contracts.casts import can_fail, cast_value, is_written, type_family
+from product_affinity.contracts.days import SUFFIX, days_query
 from product_affinity.contracts.examples import first_examples, shorten
 from product_affinity.contracts.extras import REASON, Extra, find_extras, missing_columns
 from product_affinity.contracts.facts import SQL_TYPES, dated_select
@@ -240,20 +241,35 @@ class TableCheck:
         return quarantined
 
     def _write_facts(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> int:
-        present = {name for name in raw.columns if name in table.names}
-        select = dated_select(
-            table,
-            "(from temp.typed anti join temp.bad using (_row))",
-            present,
-            timezone=self.timezone,
-            lag_days=settings.lag_days,
-            extras=tuple(extra.name for extra in extras),
-            several_versions=self._has_versions(table, raw),
-        )
+        select = self._dated(table, raw, settings, extras)
         order = ", ".join(map(quote_name, row_key(table, table.names)))
         path = quote_text(str(self.folder / "facts" / f"{table.name}.parquet"))
         self.connection.execute(f"copy (from ({select}) order by {order}) to {path} (format parquet, compression zstd)")
+        days = days_query(table, [extra.name for extra in extras], f"read_parquet({path})")
+        beside = quote_text(str(self.folder / "facts" / f"{table.name}{SUFFIX}"))
+        self.connection.execute(f"copy (from ({days}) order by all) to {beside} (format parquet, compression zstd)")
         return int(self._row(f"select count(*) from read_parquet({path})")[0])
+
+    def _dated(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> str:
+        """SQL of the good rows with their dates; only rows whose key repeats are put in the order of their versions."""
+        good = "from temp.typed anti join temp.bad using (_row)"
+        parts = {f"({good})": False}
+        if self._has_versions(table, raw):
+            parts = {f"({good} {join} join temp.versions using (_row))": join == "semi" for join in ("anti", "semi")}
+        return "\nunion all by name\n".join(
+            "from ("
+            + dated_select(
+                table,
+                relation,
+                {name for name in raw.columns if name in table.names},
+                timezone=self.timezone,
+                lag_days=settings.lag_days,
+                extras=tuple(extra.name for extra in extras),
+                several_versions=several,
+            )
+            + ")"
+            for relation, several in parts.items()
+        )
 
     def _has_versions(self, table: Table, raw: RawRows) -> bool:
         """Whether a key still comes in several versions once duplicates are in quarantine."""

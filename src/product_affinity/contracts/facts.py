@@ -13,6 +13,9 @@ every engine, and the slow oracle of the tests, agree on time zones and daylight
 
 from __future__ import annotations
 
+import os
+import secrets
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from product_affinity.errors import UsageError
 from product_affinity.schema import KNOWN_AT, TABLES, Table
 
 SQL_TYPES = {
@@ -31,6 +35,8 @@ SQL_TYPES = {
     "number": "double",
     "boolean": "boolean",
 }
+# Enough for a hundred million rows of use (benchmarks/README.md); more is hardly faster.
+MEMORY_MB = 2_000
 DERIVED = ("_event_on", "_known_on", "_superseded_on")
 FIRST_DAY, LAST_DAY = "date '0001-01-01'", "date '9999-12-31'"
 # What systems overwrite in place: without versions these say of every past date what is true today. A closing column
@@ -41,16 +47,43 @@ OVERWRITTEN: dict[str, tuple[str, ...]] = {
     "contacts": ("area", "seniority", "is_champion", "is_sponsor", "last_touch_at", "opted_out"),
     "opportunities": ("arr_usd", "stakeholder_id", "discount"),
 }
+# A change of price, seats or renewal begins a new line, so what a line says is taken as its own (docs/adr/0012).
+LINES = frozenset({"subscriptions"})
 
 
-def open_engine(threads: int) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB whose instants are UTC whatever the machine's zone is."""
-    connection = duckdb.connect(config={"threads": threads})
+def open_engine(threads: int, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB whose instants are UTC whatever the machine's zone is.
+
+    It takes at most `MEMORY_MB`, or a quarter of the machine's memory where that is less, and puts what does not fit
+    on disk; the environment variable `AFFINITY_MEMORY` ("8GB") says otherwise.
+
+    Parameters
+    ----------
+    threads : of the engine.
+    spill : folder for what does not fit into memory, made when it is needed and removed at the end; default a new one
+        in the system's folder for temporary files.
+    """
+    name = f"affinity-{os.getpid()}-{secrets.token_hex(4)}"
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "memory_limit": os.environ.get("AFFINITY_MEMORY") or f"{min(MEMORY_MB, _machine_mb() // 4)}MB",
+        "temp_directory": str(spill or Path(tempfile.gettempdir()) / name),
+    }
+    try:
+        connection = duckdb.connect(config=config)
+    except duckdb.Error as error:
+        raise UsageError(
+            f"the engine does not open: {str(error).splitlines()[0]}; is AFFINITY_MEMORY a size?"
+        ) from None
     connection.execute("load icu; set TimeZone = 'UTC'")
     # In a notebook it is off already, and may not be set where its widgets are not installed.
     if connection.execute("select current_setting('enable_progress_bar')").fetchall() == [(True,)]:
         connection.execute("set enable_progress_bar = false")
     return connection
+
+
+def _machine_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
 
 
 def usable(alias: str, as_of: str) -> str:
@@ -210,12 +243,14 @@ class Facts:
     timezone : IANA zone whose midnight is the as-of instant.
     present : names of the tables that hold at least one row.
     extras : per table, the columns carried beyond the schema's.
+    folder : where a check wrote them, None where they were made in memory.
     """
 
     connection: duckdb.DuckDBPyConnection
     timezone: str
     present: frozenset[str]
     extras: Mapping[str, tuple[str, ...]]
+    folder: Path | None = None
 
     def has(self, table: str) -> bool:
         """Return whether the company has this table; without it everything downstream is unknown."""
@@ -268,7 +303,7 @@ class Facts:
         timezone : as in `affinity.toml`; the files' days were computed with it.
         threads : of DuckDB.
         """
-        connection = open_engine(threads)
+        connection = open_engine(threads, folder / f".spill-{os.getpid()}-{secrets.token_hex(4)}")
         connection.execute("create schema facts")
         extras: dict[str, tuple[str, ...]] = {}
         present = set()
@@ -287,7 +322,7 @@ class Facts:
             known = {*table.names, *DERIVED, *days}
             columns = [row[0] for row in connection.execute(f"describe facts.{name}").fetchall()]
             extras[name] = tuple(column for column in columns if column not in known)
-        return cls(connection, timezone, frozenset(present), extras)
+        return cls(connection, timezone, frozenset(present), extras, folder)
 
 
 def _cast_select(table: Table, relation: str, columns: set[str], extras: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from product_affinity.contracts.facts import FIRST_DAY, OVERWRITTEN, overwritten_query, usable, without_history
+from product_affinity.contracts.facts import FIRST_DAY, LINES, OVERWRITTEN, overwritten_query, usable, without_history
 from product_affinity.schema import TABLES, Table
 from product_affinity.schema.sql import quote_text
 
@@ -56,7 +56,7 @@ class Timeliness:
         if self.without_history:
             said.append(
                 f"no known_at: {', '.join(self.without_history)} say of the past what is true today, "
-                "which is not point-in-time"
+                f"{'which is not point-in-time' if self.table in LINES else 'so no feature is made of them'}"
             )
         if self.premature:
             said.append(self.premature)

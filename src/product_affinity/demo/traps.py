@@ -47,14 +47,14 @@ TRAPS = (
         "accounts",
         "products_in_use",
         "products owned at the end of the history, written on every version of the account",
-        "leak warning in training: a single feature above 25 % of the gain, a jump of average precision",
+        "named before training, being the same on every version; refused by P09 above 25 % of the gain",
     ),
     Trap(
         "full_history_encoding",
         "accounts",
         "adoption_rate",
         "the account's share of products adopted over the whole history, future included",
-        "leak warning in training: a single feature above 25 % of the gain, a jump of average precision",
+        "named before training, being the same on every version; refused by P09 above 25 % of the gain",
     ),
     Trap(
         "enrichment_after_sale",
@@ -75,7 +75,7 @@ TRAPS = (
         "usage",
         "active_users",
         "use of a product in the days before its first paid start",
-        "contract: the check counts use before a product's first start and says so",
+        "contract: the check counts use before a product's first start; signals that read it are named",
     ),
     Trap(
         "restated_health",

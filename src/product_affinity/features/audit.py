@@ -2,14 +2,14 @@
 
 What one as-of date knows (customers, pairs, features, evidence) is built three times: from the facts as they are,
 from logs truncated at the as-of instant, and from logs in which everything that reached us after it is scrambled. All
-three must agree. A column that a source overwrites has no log to replay; `unproven_columns` names what rests on it.
+three must agree. A column that a source overwrites has no log to replay; `unproven` names what rests on it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,12 @@ from product_affinity.contracts.facts import (
     dated_select,
     day_column,
     open_engine,
-    overwritten_columns,
 )
 from product_affinity.errors import LeakageError
 from product_affinity.features.build import build_features
+from product_affinity.features.unproven import Unproven
 from product_affinity.project.catalog import Catalog
-from product_affinity.project.families import FeatureFamily, feature_columns
+from product_affinity.project.families import FeatureFamily
 from product_affinity.schema import KNOWN_AT, TABLES, Table
 
 RELATIVE_TOLERANCE = 1e-12
@@ -72,14 +72,14 @@ class AuditReport:
     as_of : the date.
     columns, rows : how many were compared.
     differences : the first row of each column that depends on the future, per replay.
-    unproven : feature columns that rest on a source column without a history, by that column (table.column).
+    unproven : source columns without a history, with the feature columns that rest on them.
     """
 
     as_of: dt.date
     columns: int
     rows: int
     differences: tuple[Difference, ...]
-    unproven: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unproven: tuple[Unproven, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -94,7 +94,7 @@ class AuditReport:
                 f"audit as of {self.as_of}: {self.columns} columns over {self.rows:,} rows stay the same "
                 "with the future forgotten and with the future scrambled"
             )
-        lines += say_unproven(self.unproven)
+        lines += map(str, self.unproven)
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, object]:
@@ -104,7 +104,8 @@ class AuditReport:
             "columns": self.columns,
             "rows": self.rows,
             "passed": self.passed,
-            "unproven": {source: list(columns) for source, columns in self.unproven.items()},
+            "unproven": {found.source: list(found.columns) for found in self.unproven if not found.withheld},
+            "left_out": {found.source: list(found.columns) for found in self.unproven if found.withheld},
             "differences": [
                 {"column": d.column, "key": list(d.key), "replay": d.replay, "rows": d.rows} for d in self.differences
             ],
@@ -196,40 +197,6 @@ def _differs(one: pd.Series, other: pd.Series) -> np.ndarray:
     if one.dtype != np.float64:
         return ((one != other) & ~(one.isna() & other.isna())).fillna(True).to_numpy(dtype=bool)
     return ~np.isclose(one, other, rtol=RELATIVE_TOLERANCE, atol=0, equal_nan=True)
-
-
-def unproven_columns(facts: Facts, families: tuple[FeatureFamily, ...]) -> dict[str, tuple[str, ...]]:
-    """Return the feature columns that rest on a source column without a history, by that column (table.column).
-
-    Of a past date such a column says what it says today, so a model may learn from what came after. No replay can
-    show it, because the source kept no log; only rows with `known_at` can.
-    """
-    read = {
-        (family.family, name): {(str(signal.source), of) for of in (signal.of, signal.event, *signal.where) if of}
-        for family in families
-        for name, signal in family.resolved()
-    }
-    columns = feature_columns(families)
-    found = {
-        f"{table}.{name}": tuple(c.name for c in columns if (table, name) in read.get((c.family, c.signal), ()))
-        for table, names in overwritten_columns(facts).items()
-        for name in names
-    }
-    return {source: resting for source, resting in found.items() if resting}
-
-
-def say_unproven(unproven: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Say of each source column without a history which feature columns rest on it.
-
-    >>> say_unproven({"contacts.is_champion": ("engagement_champions_count",)})
-    ['not provable: contacts.is_champion has no history (no known_at), so at past dates it says what is true today: \
-engagement_champions_count']
-    """
-    return [
-        f"not provable: {source} has no history (no known_at), so at past dates it says what is true today: "
-        f"{', '.join(columns)}"
-        for source, columns in unproven.items()
-    ]
 
 
 Select = Callable[[Table, "tuple[str, ...]", str], str]

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from product_affinity.contracts.days import days_query, days_relation
 from product_affinity.contracts.facts import Facts, usable
 from product_affinity.errors import ContractError
 from product_affinity.features.derive import derive
@@ -21,8 +22,11 @@ from product_affinity.features.scans import Change, Measure, Scan, plan_scans
 from product_affinity.features.tiles import FIRST_DAY, build_days, compile_scan, source_relation
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.families import FeatureFamily, derivations, feature_columns
+from product_affinity.schema import TABLES
 
 Columns = dict[str, np.ndarray]
+# Account × date; in the benchmark ten million rows of use, whose tiles need less than a gigabyte.
+ROWS_AT_ONCE = 250_000
 
 
 @dataclass(frozen=True)
@@ -122,18 +126,14 @@ class _Coverage:
 def _coverage(facts: Facts, source: str, scans: Sequence[Scan]) -> _Coverage:
     measures = [measure for scan in scans if scan.reading.source == source for measure in scan.measures]
     columns = sorted({column for measure in measures for column in measure.columns})
-    filled = "".join(f', bool_or("{name}" is not null) as "{name}"' for name in columns)
-    any_filled = "".join(f', coalesce(bool_or(stretch."{name}"), false) as "{name}"' for name in columns)
+    filled = "".join(f', coalesce(bool_or(days."has_{name}"), false) as "{name}"' for name in columns)
     frame = facts.connection.execute(
         f"""
-        with stretch as (
-            select _event_on, _known_on, _superseded_on{filled} from {source_relation(source)} group by all
-        )
         select
-            dates.t, count(stretch._event_on) > 0 as has_rows,
-            min(case when stretch._event_on > {FIRST_DAY} then stretch._event_on end) as first_day{any_filled}
+            dates.t, count(days._event_on) > 0 as has_rows,
+            min(case when days._event_on > {FIRST_DAY} then days._event_on end) as first_day{filled}
         from fe_dates as dates
-        left join stretch on {usable("stretch", "dates.as_of")}
+        left join {_days(facts, source)} as days on {usable("days", "dates.as_of")}
         group by all
         order by dates.t
         """
@@ -143,6 +143,13 @@ def _coverage(facts: Facts, source: str, scans: Sequence[Scan]) -> _Coverage:
         first_day=frame["first_day"].to_numpy().astype("datetime64[D]"),
         fills={name: frame[name].to_numpy(dtype=bool) for name in columns},
     )
+
+
+def _days(facts: Facts, source: str) -> str:
+    """SQL relation of the days of a source as it is read: an outcome counts from when its play is known."""
+    if source != "outcomes":
+        return days_relation(facts, source)
+    return f"({days_query(TABLES[source], facts.extras[source], source_relation(source))})"
 
 
 def _run(facts: Facts, scan: Scan, rows: FeatureRows, coverage: _Coverage) -> Columns:
@@ -155,17 +162,31 @@ def _run(facts: Facts, scan: Scan, rows: FeatureRows, coverage: _Coverage) -> Co
         "cast(start_on as date) as start_on) from fe_frame"
     )
     facts.connection.unregister("fe_frame")
-    query = compile_scan(scan, rows.as_ofs[0] - shift, rows.as_ofs[-1] - shift)
-    bounds = {"lowest": days["day"].iloc[0].date(), "highest": days["day"].iloc[-1].date()}
+    first, last = rows.as_ofs[0] - shift, rows.as_ofs[-1] - shift
     try:
-        found = facts.connection.execute(query, bounds).df()
+        parts = [facts.connection.execute(compile_scan(scan, first, last, ids)).df() for ids in _slices(rows)]
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         reason = str(error).splitlines()[0]
         raise ContractError(f"{scan.reading.source}: a number is too large to be summed exactly ({reason})") from None
     finally:
         facts.connection.execute("drop table if exists fe_days")
+    found = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
     t, at = rows.of_role(scan.reading.role)["t"].to_numpy(), found["row"].to_numpy()
     return {m.name: _lay_out(m, at, found[m.name], t, rows, coverage) for m in scan.measures}
+
+
+def _slices(rows: FeatureRows) -> list[tuple[str, str] | None]:
+    """First and last id of accounts that are read together, one slice after the other; None where all go at once.
+
+    Facts are sorted by account, so a slice reads its own row groups of the file, and what is aggregated fits into
+    memory however many accounts there are.
+    """
+    ids = rows.account_ids
+    count = -(-len(rows.account) // ROWS_AT_ONCE)
+    if count == 1:
+        return [None]
+    size = -(-len(ids) // count)
+    return [(str(ids[at]), str(ids[min(at + size, len(ids)) - 1])) for at in range(0, len(ids), size)]
 
 
 def _lay_out(

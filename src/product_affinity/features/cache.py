@@ -1,13 +1,16 @@
 """Build features, but only those not built before: one part a family, date and grain, found by its key.
 
-A key holds everything a part depends on: the family's definition and what it refers to in others, the fingerprints
-of the source tables it reads, the catalogue, the account and pair rows of the date, the horizon, and the code with
-the libraries that compute. So a night builds one date, and an edited family itself alone; a key that is found holds
-what building would give, bit by bit, because features of one date depend on no other date.
+A key holds everything a part depends on: the family's definition and what it refers to in others, the digests of what
+the source tables it reads had told before the date, the catalogue, the account and pair rows of the date, the horizon,
+and the code with the libraries that compute. So a night builds one date, an edited family itself alone, and new rows of
+a source nothing of the dates before they were known; a row that is edited, deleted or arrives with a date of long ago
+builds every date that knows it. A key that is found holds what building would give, bit by bit, because features of one
+date depend on no other date and on no fact known later, which the replay audit proves.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import importlib.metadata
 import json
@@ -20,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from product_affinity.contracts.days import known_digests
 from product_affinity.contracts.facts import Facts
 from product_affinity.features.build import FeatureTables, build_features
 from product_affinity.features.cache_files import CacheFolder, Values
@@ -74,7 +78,6 @@ def build_cached(
     *,
     horizon_days: int = 90,
     folder: CacheFolder,
-    sources: Mapping[str, str],
 ) -> tuple[FeatureTables, Reuse]:
     """Return what `build_features` returns, from parts found and parts built.
 
@@ -82,16 +85,17 @@ def build_cached(
     ----------
     facts, catalog, families, spine, pairs, horizon_days : as for `build_features`.
     folder : where parts are kept.
-    sources : fingerprint of each source table in `facts`; a table without one counts as absent.
 
     Raises
     ------
     UsageError, ContractError : as `build_features`.
     """
     basis = {"code": _code_fingerprint(), "catalog": catalog.model_dump(mode="json"), "horizon_days": horizon_days}
-    defined = {family.family: _definition(family, families, sources) for family in families}
-    sheet = _Sheet(build_rows(catalog, spine, pairs), feature_columns(families))
-    parts = list(_parts(sheet.columns, defined, basis, _row_digests(spine, pairs)))
+    needed = {family.family: _alone([family], families) for family in families}
+    rows = build_rows(catalog, spine, pairs)
+    sheet = _Sheet(rows, feature_columns(families))
+    known = _known(facts, needed, rows.as_ofs)
+    parts = list(_parts(sheet.columns, needed, known, basis, _row_digests(spine, pairs)))
     missing = []
     for part in parts:
         values = folder.read(part.key, part.columns, len(sheet.rows_of(part)))
@@ -158,34 +162,38 @@ class _Sheet:
 
 def _parts(
     columns: Sequence[FeatureColumn],
-    defined: Mapping[str, object],
+    needed: Mapping[str, tuple[FeatureFamily, ...]],
+    known: Mapping[str, Mapping[dt.date, str]],
     basis: Mapping[str, object],
     rows: Mapping[pd.Timestamp, str],
 ) -> Iterator[_Part]:
-    """Every family × date × grain that has columns, with its key."""
+    """Every family × date × grain that has columns, with its key: definitions, and what was known at the date."""
     names: dict[tuple[str, str], list[str]] = {}
     for column in columns:
         names.setdefault((column.family, column.grain), []).append(column.name)
     for (family, grain), wanted in names.items():
+        definitions = {one.family: one.fingerprint for one in needed[family]}
+        tables = _tables_of(needed[family])
         for day, digest in rows.items():
-            depends = {**basis, "family": defined[family], "grain": grain, "columns": wanted, "rows": digest}
-            key = f"{family}-{day.date()}-{grain}-{_digest(depends)[:32]}"
+            told = {table: known[table][day.date()] for table in tables}
+            depends = {**basis, "definitions": definitions, "grain": grain, "columns": wanted, "rows": digest}
+            key = f"{family}-{day.date()}-{grain}-{_digest({**depends, 'sources': told})[:32]}"
             yield _Part(key, family, day, grain, tuple(wanted))
 
 
-def _definition(
-    family: FeatureFamily, families: tuple[FeatureFamily, ...], sources: Mapping[str, str]
-) -> dict[str, object]:
-    """What a family's values depend on: its definition, what it refers to, and the tables all that reads."""
-    needed = _alone([family], families)
-    tables = sorted({table for one in needed for table in _tables_of(one)})
-    return {
-        "definitions": {one.family: one.fingerprint for one in needed},
-        "sources": {table: sources.get(table) for table in tables},
-    }
+def _known(
+    facts: Facts, needed: Mapping[str, tuple[FeatureFamily, ...]], as_ofs: Sequence[dt.date]
+) -> dict[str, dict[dt.date, str]]:
+    """Of each table that some family reads, the digest of what it had told before each date."""
+    tables = sorted({table for families in needed.values() for table in _tables_of(families)})
+    return {table: known_digests(facts, table, as_ofs) for table in tables}
 
 
-def _tables_of(family: FeatureFamily) -> set[str]:
+def _tables_of(families: Sequence[FeatureFamily]) -> list[str]:
+    return sorted({table for family in families for table in _tables_read(family)})
+
+
+def _tables_read(family: FeatureFamily) -> set[str]:
     read = {str(signal.source) for _, signal in family.resolved()} | set(tables_read(family.query or "select 1"))
     named = read & set(TABLES)
     # which product is the core one, and all encodings, are read from the subscriptions

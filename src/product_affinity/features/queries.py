@@ -20,6 +20,7 @@ import pyarrow as pa
 from product_affinity.contracts.facts import Facts, as_known, day_column, usable
 from product_affinity.errors import ContractError, UsageError, did_you_mean
 from product_affinity.features.keys import ACCOUNT_KEYS, PAIR_KEYS, FeatureRows
+from product_affinity.features.overwritten import as_versioned
 from product_affinity.features.tiles import source_relation
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.families import FeatureFamily, QueryColumn
@@ -163,9 +164,10 @@ def _relation(facts: Facts, family: FeatureFamily, name: str, as_of: dt.date, t:
 def _known_table(facts: Facts, name: str, as_of: dt.date) -> str:
     """SQL of a source table's usable rows as known at the date."""
     table, day = TABLES[name], f"date '{as_of}'"
-    columns = [f"{as_known(name, column.name, 'f', day)} as {quote_name(column.name)}" for column in table.columns]
-    days = [day_column(column.name) for column in table.columns if column.kind == "timestamp"]
-    columns += [f"{as_known(name, column, 'f', day)} as {quote_name(column)}" for column in days]
+    named = [column.name for column in table.columns]
+    named += [day_column(column.name) for column in table.columns if column.kind == "timestamp"]
+    known = [as_versioned(name, column, as_known(name, column, "f", day), "f") for column in named]
+    columns = [f"{value} as {quote_name(column)}" for column, value in zip(named, known, strict=True)]
     columns += [f"f.{quote_name(column)}" for column in (*facts.extras[name], KNOWN_AT)]
     if name == "subscriptions":
         columns.append(f"{PAID.replace('sub.', 'f.')} as paid")

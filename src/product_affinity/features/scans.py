@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from product_affinity.contracts.facts import SQL_TYPES, Facts, as_known, day_column
+from product_affinity.contracts.facts import SQL_TYPES, Facts, day_column
 from product_affinity.errors import UsageError, did_you_mean
+from product_affinity.features.overwritten import reads_withheld
 from product_affinity.project.families import FeatureFamily
 from product_affinity.project.feature_columns import column_name
 from product_affinity.project.signals import RUNNING_UNTIL, Bound, Signal, Wanted
-from product_affinity.schema import TABLES
+from product_affinity.schema import KNOWN_AT, TABLES
 from product_affinity.schema.sql import quote_text
 from product_affinity.spine.accounts import PAID
 
@@ -91,7 +92,8 @@ class Reading:
     source : source table.
     role : how rows reach a feature row: by account, by owned product, by target product, or by a match.
     event : SQL of the local day that windows are about; `moment` orders rows of one day.
-    known_from : SQL of further days (closing dates) before which the row does not count.
+    known_from : SQL of further days (closing dates, the arrival of what is overwritten) before which the row does not
+        count; where one is null it never does.
     until : SQL of days after which it no longer counts.
     match : column and catalogue list it must be on.
     shift_days : how long before the as-of date we stand, for the earlier side of a `change`.
@@ -200,10 +202,10 @@ class _SignalReader:
     def _optional_columns(self) -> tuple[str, ...]:
         """Columns a source may lack and this signal cannot do without; an unclosed row is no lack."""
         asked = [name for name, wanted in self.signal.where.items() if wanted is not None]
-        needed = []
+        needed = [KNOWN_AT] if reads_withheld(self.source, self._read()) else []
         for name in dict.fromkeys([*([self.signal.of] if self.signal.of else []), *asked]):
             definition = TABLES[self.source].column(name)
-            closing = definition is not None and (definition.closed_by is not None or name == "stage")
+            closing = definition is not None and definition.closed_by is not None
             if name in self.types and not closing and not (definition is not None and definition.required):
                 needed.append(name)
         return tuple(needed)
@@ -250,11 +252,17 @@ class _SignalReader:
     def _closing_days(self) -> set[str]:
         """Days before which a value this signal reads was not yet known."""
         days = set()
-        for name in (self.signal.event, self.signal.of, *self.signal.where):
-            definition = TABLES[self.source].column(name) if name else None
+        for name in self._read():
+            definition = TABLES[self.source].column(name)
             if definition is not None and definition.closed_by is not None:
                 days.add(f'f."{day_column(definition.closed_by)}"')
+        if reads_withheld(self.source, self._read()):
+            days.add(f"case when f.{KNOWN_AT} is not null then f._known_on end")
         return days
+
+    def _read(self) -> tuple[str, ...]:
+        """Columns whose values the signal reads."""
+        return tuple(name for name in (self.signal.event, self.signal.of, *self.signal.where) if name)
 
     def _day(self, name: str) -> str:
         return f'f."{day_column(name)}"'
@@ -294,8 +302,6 @@ class _SignalReader:
                 f"features/{self.family}.yml: signals.{self.name}: {self.source} has no column {name}"
                 f"{did_you_mean(name, self.types)}"
             )
-        if name == "stage":
-            return as_known(self.source, name, "f", "date '9999-12-31'")
         return f'f."{name}"'
 
     def _condition(self, name: str, wanted: Wanted) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.features.scans import Measure, Reading, Scan, Value
+from product_affinity.schema.sql import quote_text
 
 # Days are counted from here in slopes; any fixed day gives the same slope.
 EPOCH = "date '2000-01-01'"
@@ -33,10 +34,10 @@ def build_days(as_ofs: Sequence[dt.date], scan: Scan) -> pd.DataFrame:
         whose longest window still holds it).
     """
     dates = np.array(as_ofs, dtype="datetime64[D]") - scan.reading.shift_days
-    reaches = {0} | {measure.reach_days for measure in scan.measures if measure.reach_days is not None}
+    reaches = _reaches(scan)
     halves = {measure.window for measure in scan.measures if measure.window is not None}
     cuts = np.unique(np.concatenate([dates - days for days in sorted(reaches | halves)]))
-    days = np.arange(cuts[0] - 1, dates[-1] + 1)
+    days = np.arange(dates[0] - max(reaches) - 1, dates[-1] + 1)
     segment = np.searchsorted(cuts, days, side="right")
     starts = np.concatenate([[np.datetime64("0001-01-01", "D")], cuts])[segment]
     longest = max(reaches) if scan.reading.longest_days else None
@@ -50,6 +51,11 @@ def build_days(as_ofs: Sequence[dt.date], scan: Scan) -> pd.DataFrame:
             "last_within": within,
         }
     )
+
+
+def _reaches(scan: Scan) -> set[int]:
+    """Days the scan's measures look back, and 0 for those that look at all that is known."""
+    return {0} | {measure.reach_days for measure in scan.measures if measure.reach_days is not None}
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,14 @@ class _Parts:
         return parts
 
 
-def compile_scan(scan: Scan, first: dt.date, last: dt.date) -> str:
+def compile_scan(scan: Scan, first: dt.date, last: dt.date, between: tuple[str, str] | None = None) -> str:
     """Write the SQL of a scan.
 
     Parameters
     ----------
     scan : what to read and measure.
     first, last : first and last as-of date, already shifted.
+    between : first and last id of the accounts to read; default all.
 
     Returns
     -------
@@ -100,15 +107,15 @@ def compile_scan(scan: Scan, first: dt.date, last: dt.date) -> str:
         for k, value in enumerate(scan.values)
     ]
     stages = [
-        f"rows as ({_rows(scan, first, last)})",
-        f"tiles as ({_tiles(scan.reading, parts)})",
+        f"rows as ({_rows(scan, first, last, between)})",
+        f"tiles as ({_tiles(scan, parts, first, last)})",
         f"placed as ({_placed(scan.reading)})",
         f"grouped as ({_grouped(scan, parts)})",
     ]
     return "with " + ",\n".join(stages) + "\n" + _columns(scan)
 
 
-def _rows(scan: Scan, first: dt.date, last: dt.date) -> str:
+def _rows(scan: Scan, first: dt.date, last: dt.date, between: tuple[str, str] | None) -> str:
     reading = scan.reading
     joins, key = ["join fe_accounts as a on a.account_id = f.account_id"], "0"
     if reading.role in ("owned", "target"):
@@ -119,13 +126,14 @@ def _rows(scan: Scan, first: dt.date, last: dt.date) -> str:
         joins.append(f"join fe_matches as p on p.list = '{target_list}' and p.value = f.\"{name}\"")
         key = "p.code"
     event, values = reading.event, ", ".join(f"{v.sql} as x{k}" for k, v in enumerate(scan.values))
-    from_on = f"greatest({', '.join(['f._event_on', 'f._known_on', event, *reading.known_from])})"
-    to_on = f"least({', '.join(['f._superseded_on', *reading.until])})"
-    conditions = [f"{day} is not null" for day in (event, *reading.known_from)]
-    conditions += [f"{from_on} < date '{last}'", f"{to_on} >= date '{first}'"]
+    begins = tuple(dict.fromkeys(["f._event_on", "f._known_on", event, *reading.known_from]))
+    from_on, to_on = f"greatest({', '.join(begins)})", f"least({', '.join(['f._superseded_on', *reading.until])})"
+    # one by one, which leaves out whole row groups of a file, and rows without one of the days
+    conditions = [f"{day} < date '{last}'" for day in begins] + [f"{to_on} >= date '{first}'"]
     if reading.longest_days:
-        longest = max(m.reach_days or 0 for m in scan.measures)
-        conditions.append(f"{event} >= date '{first - dt.timedelta(days=longest)}'")
+        conditions.append(f"{event} >= date '{first - dt.timedelta(days=max(_reaches(scan)))}'")
+    if between is not None:
+        conditions.append("f.account_id between {} and {}".format(*map(quote_text, between)))
     conditions.append("(" + " or ".join(f"({v.sql}) is not null" for v in scan.values) + ")")
     if any(m.op == "days_until" for m in scan.measures):
         conditions.append(f"{reading.until[-1]} is not null")
@@ -136,17 +144,22 @@ def _rows(scan: Scan, first: dt.date, last: dt.date) -> str:
     )
 
 
-def _tiles(reading: Reading, parts: Sequence[_Parts]) -> str:
+def _tiles(scan: Scan, parts: Sequence[_Parts], first: dt.date, last: dt.date) -> str:
     aggregates = [f"{sql} as {name}" for part in parts for name, (sql, _) in part.needed().items()]
-    distinct = "x0 as v, " if reading.distinct else ""
+    distinct = "x0 as v, " if scan.reading.distinct else ""
+    lowest = f"date '{first - dt.timedelta(days=max(_reaches(scan)) + 1)}'"
+    joins, dates = f"join fe_days as happened on happened.day = greatest(event_on, {lowest})", "0 as t_from, 0 as t_to"
+    if first < last:
+        # at a single date each row left counts
+        dates = "arrived.first_after as t_from, least(ended.last_until, happened.last_within) as t_to"
+        joins += (
+            f"\njoin fe_days as arrived on arrived.day = greatest(from_on, {lowest})\n"
+            f"join fe_days as ended on ended.day = least(to_on, date '{last}')\n"
+            "where arrived.first_after <= least(ended.last_until, happened.last_within)"
+        )
     return (
-        f"select account, k, {distinct}happened.start_on, arrived.first_after as t_from, "
-        "least(ended.last_until, happened.last_within) as t_to,\n"
-        f"{', '.join(aggregates)}\nfrom rows\n"
-        "join fe_days as happened on happened.day = greatest(event_on, $lowest)\n"
-        "join fe_days as arrived on arrived.day = greatest(from_on, $lowest)\n"
-        "join fe_days as ended on ended.day = least(to_on, $highest)\n"
-        "where arrived.first_after <= least(ended.last_until, happened.last_within)\ngroup by all"
+        f"select account, k, {distinct}happened.start_on, {dates},\n{', '.join(aggregates)}\nfrom rows\n"
+        f"{joins}\ngroup by all"
     )
 
 

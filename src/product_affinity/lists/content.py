@@ -32,6 +32,7 @@ class ListContent:
     draws : the hold-back's arms, for the file only measurers may read, or None.
     gate_titles : words for the codes of gates.
     company, currency, horizon_days, model_version, trained_as_of : what the read-me says.
+    ranked_by : what every reader must know of who ranked the list; empty where a champion did.
     freshness : per source table, how new it is, in words.
     problem_text_in_crm : whether CRM files may carry the problem's statement.
     """
@@ -53,6 +54,7 @@ class ListContent:
     horizon_days: int = 90
     model_version: str = ""
     trained_as_of: str = ""
+    ranked_by: str = ""
     freshness: tuple[tuple[str, str], ...] = ()
     problem_text_in_crm: bool = False
 

@@ -43,6 +43,7 @@ def _headline(content: ListContent) -> str:
         f"**Cross-sell{company}, {content.as_of}**: {len(plays):,} plays"
         + (f" ({kinds})" if kinds else "")
         + f" for {plays['owner_id'].nunique():,} owners, {int(plays['owner_id'].isna().sum()):,} without an owner"
+        + (f"; **{content.ranked_by}**" if content.ranked_by else "")
     )
 
 

@@ -48,6 +48,7 @@ def _about(content: ListContent) -> list[tuple[str, str]]:
     known = [
         ("Company", content.company),
         ("As of", f"{content.as_of}: what was known before the start of that day."),
+        ("Ranked by", f"{content.ranked_by.removeprefix('ranked by ')}." if content.ranked_by else ""),
         ("Model", f"version {content.model_version}{trained}" if content.model_version else ""),
     ]
     return [(label, text) for label, text in known if text]

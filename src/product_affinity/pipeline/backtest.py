@@ -13,8 +13,8 @@ import pandas as pd
 
 from product_affinity.backtest import BacktestResult, plan_folds, run_backtest, write_report
 from product_affinity.backtest.baselines import SCORECARD
-from product_affinity.pipeline.horizons import backtest_horizons
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
+from product_affinity.pipeline.recipe import further_horizons
 from product_affinity.pipeline.table import PairTable, build_training_table
 from product_affinity.project import Project
 from product_affinity.rules import build_evidence, scorecard_points
@@ -38,8 +38,6 @@ def backtest_prepared(prepared: Prepared, table: PairTable, *, jobs: int, progre
     """
     scored = replace(table, rows=with_scorecard(prepared, table, progress=progress))
     result = backtest_table(prepared.project, scored, prepared.as_of, jobs=jobs, progress=progress)
-    horizons = backtest_horizons(prepared.project, table, result, jobs=jobs, progress=progress)
-    result = replace(result, horizons=horizons)
     folder = _folder(prepared.project, prepared.as_of)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INPUTS).unlink(missing_ok=True)
@@ -56,7 +54,8 @@ def with_scorecard(prepared: Prepared, table: PairTable, *, progress: Progress) 
     if not readiness.scorecard.criteria:
         return table.rows
     progress("answering the scorecard at every date")
-    evidence = build_evidence(prepared.facts, prepared.project.catalog, readiness, table.spine, table.rows)
+    facts, catalog = prepared.facts, prepared.project.catalog
+    evidence = build_evidence(facts, catalog, readiness, table.spine, table.rows, for_learning=True)
     points = scorecard_points(readiness, evidence)
     return table.rows.assign(**{SCORECARD: points.to_numpy()})
 
@@ -122,6 +121,7 @@ def backtest_table(
         spec=project.model_spec,
         folds=folds,
         plays_per_owner=project.settings.capacity.plays_per_owner,
+        more_horizons_days=further_horizons(time),
         n_jobs=jobs,
         progress=progress,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment
 
+from product_affinity.features.unproven import Unproven
 from product_affinity.project import Project
 
 SHOWN = ("auc", "ap", "lift", "log_loss_skill", "observed_over_expected")
@@ -47,6 +48,21 @@ adoptions; intervals are 95 %, over accounts.
 History is too short for a backtest, so nothing is known of its quality and it cannot be promoted.
 {% endif %}
 
+## What its inputs rest on
+{% if left_out or not_provable %}
+
+Point in time cannot be proven where a source keeps no history.
+{% for found in not_provable %}
+- used as it stands: `{{ found.source }}` {{ found.why }}: {{ found.columns | join(", ") }}
+{% endfor %}
+{% for found in left_out %}
+- left out, in training as in scoring: `{{ found.source }}` {{ found.why }}: {{ found.columns | join(", ") }}
+{% endfor %}
+{% else %}
+
+Sources with a history: `affinity features --audit` proves every input in time.
+{% endif %}
+
 ## What it is for
 
 Ranking accounts for people who decide whom to talk to, and weighing that by expected ARR. It is not for prices, for
@@ -61,8 +77,18 @@ A probability is a chance of adopting, not readiness, and not the effect of call
 )
 
 
-def model_card(project: Project, manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """Return the model card in Markdown."""
+def model_card(
+    project: Project, manifest: Mapping[str, Any], metrics: Mapping[str, Any], unproven: Sequence[Unproven] = ()
+) -> str:
+    """Return the model card in Markdown.
+
+    Parameters
+    ----------
+    project : for its name.
+    manifest : of the bundle.
+    metrics : of the backtest, empty without one.
+    unproven : source columns without a history that inputs rest on.
+    """
     estimator, counts = manifest["estimator"], {row["population"]: row for row in metrics.get("counts", [])}
     tested = counts.get("first_time", {"pairs": 0, "adoptions": 0, "base_rate": 0.0})
     return _CARD.render(
@@ -75,11 +101,13 @@ def model_card(project: Project, manifest: Mapping[str, Any], metrics: Mapping[s
         folds=len(metrics.get("folds", [])),
         horizons=", ".join(str(days) for days in manifest["horizons_days"]),
         launch=manifest["launch_estimates"],
+        left_out=[found for found in unproven if found.withheld],
         launch_note="launch estimate: too few adoptions of its own",
         models=metrics.get("models", []),
         n_columns=len(manifest["columns"]),
         n_seeds=estimator["n_seeds"],
         name=project.settings.project.name,
+        not_provable=[found for found in unproven if not found.withheld],
         pairs=f"{tested['pairs']:,}",
         seed=estimator["random_state"],
         shown=SHOWN,

@@ -18,10 +18,12 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from product_affinity.contracts.facts import open_engine
-from product_affinity.errors import AffinityError
+from product_affinity.errors import AffinityError, BundleError
+from product_affinity.pipeline.scoring import check_families
 from product_affinity.project import Project, load_project
 from product_affinity.registry.champion import CHALLENGER, CHAMPION, PREVIOUS, has_pointer, pointed_bundle
 from product_affinity.registry.runs import close_killed_runs
+from product_affinity.registry.stand_in import standing_in
 from product_affinity.registry.tracking import tracking_store
 from product_affinity.sources import open_sources
 
@@ -95,7 +97,7 @@ def diagnose(root: Path, now: dt.datetime) -> Diagnosis:
         ("disk", lambda: _disk(project.var)),
         ("sources", lambda: _sources(project)),
         ("challenger", lambda: _bundle(project, CHALLENGER, "Run `affinity train`.")),
-        ("champion", lambda: _bundle(project, CHAMPION, "Run `affinity promote`.")),
+        ("champion", lambda: _champion(project)),
         ("previous champion", lambda: _bundle(project, PREVIOUS, "")),
         ("locks", lambda: _locks(project.var)),
         ("tracking", lambda: _tracking(project, now)),
@@ -165,6 +167,19 @@ def _sources(project: Project) -> Finding:
     if faults:
         return Finding("sources", "look", "; ".join(faults), "Run `affinity check`.")
     return Finding("sources", "well", f"{len(raw.tables)} tables readable: {', '.join(sorted(raw.tables))}")
+
+
+def _champion(project: Project) -> Finding:
+    """Look at the champion, or at the baseline that stands in for it."""
+    standing = standing_in(project.var)
+    if standing is None:
+        return _bundle(project, CHAMPION, "Run `affinity promote`.")
+    words = f"none yet; nights are {standing.words}: {standing.version} verified, {standing.manifest.why}"
+    try:
+        check_families(standing, project)
+    except BundleError as error:
+        return _broken("champion", error)
+    return Finding("champion", "look", words, "Run `affinity compare` to see what refuses the challenger.")
 
 
 def _bundle(project: Project, pointer: str, step: str) -> Finding:

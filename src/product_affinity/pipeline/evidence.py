@@ -91,6 +91,7 @@ def gather_evidence(
         champion_ap_over_base_rate=ap_over_base_rate(champion.metrics) if champion else None,
         baselines=trial.baselines,
         gain_shares=gain_shares(challenger.classifiers[recipe.horizon_days]),
+        unproven=tuple(name for found in table.unproven if not found.withheld for name in found.columns),
     )
     return Evidence(sides, predictions, _ranking(recipe, table, challenger, rival))
 

@@ -106,6 +106,8 @@ def explain_pair(
         (scored.decided["account_id"] == account_id) & (scored.decided["product_id"] == product_id)
     )
     head = {"account_id": account_id, "product_id": product_id, "as_of": str(as_of), **_plain(found.iloc[0])}
+    if scored.ranked_by:
+        head["ranked_by"] = scored.ranked_by
     if not len(position):
         why = _why_no_score(scored, account_id, product_id)
         return Story(title, (("Where it stands", (why,)),), {**head, "why_not": why})
@@ -194,6 +196,8 @@ def _score_lines(scored: Scored, row: pd.Series, said: pd.Series) -> tuple[str, 
         if pd.notna(row["value_usd"])
         else "no price known, so a play has no value",
     ]
+    if scored.ranked_by:
+        lines.append(scored.ranked_by)
     if said["launch_estimate"]:
         lines.append("launch estimate: the product has too few adoptions to learn from by itself")
     if row["is_winback"]:

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from product_affinity.contracts.facts import Facts
 from product_affinity.features import build_features
-from product_affinity.features.audit import AuditReport, replay, unproven_columns
+from product_affinity.features.audit import AuditReport, replay
+from product_affinity.features.unproven import unproven_columns
 from product_affinity.pipeline.prepare import Progress, prepare
 from product_affinity.pipeline.table import build_table
 from product_affinity.project import Project

@@ -1,16 +1,16 @@
-"""`affinity score` and `affinity nightly`: from checked facts through the champion to published lists."""
+"""`affinity score` and `affinity nightly`: from checked facts through champion or baseline to published lists."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from product_affinity.backtest.baselines import SCORECARD
 from product_affinity.errors import BundleError, RefusedError
 from product_affinity.lists import (
     ListContent,
@@ -27,6 +27,7 @@ from product_affinity.lists.files import write_list_files
 from product_affinity.lists.site import write_site
 from product_affinity.lists.warehouse import upsert_worklist
 from product_affinity.lists.writers import write_parquet
+from product_affinity.pipeline.backtest import with_scorecard
 from product_affinity.pipeline.motion import (
     Moved,
     first_paid_starts,
@@ -40,13 +41,10 @@ from product_affinity.pipeline.scoring import build_scores, check_families, expl
 from product_affinity.pipeline.site_data import Night, build_site_data
 from product_affinity.pipeline.table import PairTable, build_table
 from product_affinity.project import Project
-from product_affinity.registry.champion import champion
-from product_affinity.registry.evidence import has_evidence, read_evidence
+from product_affinity.registry.evidence import CHALLENGER, has_evidence, read_evidence
 from product_affinity.registry.lock import sole_writer
+from product_affinity.registry.stand_in import Ranker, StandIn, ranker
 from product_affinity.reports import learn_affinity, load_affinity_reference
-
-if TYPE_CHECKING:
-    from product_affinity.registry.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -55,19 +53,24 @@ class Scored:
 
     Attributes
     ----------
-    bundle : what scored.
+    bundle : what scored: the champion, or a baseline that stands in for it.
     prepared, table : project, facts, and the date's pairs with their features.
     moved : what happens with every scored pair, and why.
     scores : every account × product, as published.
     earlier : lists published before the date, oldest first.
     """
 
-    bundle: Bundle
+    bundle: Ranker
     prepared: Prepared
     table: PairTable
     moved: Moved
     scores: pd.DataFrame
     earlier: Sequence[PublishedList]
+
+    @property
+    def ranked_by(self) -> str:
+        """What every reader must know of who ranked; empty where a champion did."""
+        return self.bundle.words if isinstance(self.bundle, StandIn) else ""
 
     @property
     def decided(self) -> pd.DataFrame:
@@ -80,37 +83,47 @@ class Scored:
         return self.earlier[-1] if self.earlier else None
 
 
-def score_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> str:
+def score_project(project: Project, as_of: dt.date, *, strict: bool = False, jobs: int, progress: Progress) -> str:
     """Score every account × product at `as_of` and write `var/scores/<as_of>.parquet`; no list is touched.
 
     Raises
     ------
-    BundleError : there is no champion, it was altered, or its features are not the project's.
+    BundleError : there is no champion and no baseline, it was altered, or its features are not the project's.
     ContractError, FreshnessError : the sources cannot be used.
+    RefusedError : `strict`, and no model has passed the gate.
     """
-    scores = score_date(project, as_of, jobs=jobs, progress=progress).scores
+    scored = score_date(project, as_of, strict=strict, jobs=jobs, progress=progress)
+    scores = scored.scores
     path = project.var / "scores" / f"{as_of}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     write_parquet(scores, draft)
     draft.replace(path)
     statuses = ", ".join(f"{name} {count:,}" for name, count in scores["status"].value_counts().sort_index().items())
-    return f"scored {path}: {len(scores):,} pairs ({statuses}), model {scores['model_version'].iloc[0]}"
+    told = f"; {scored.ranked_by}" if scored.ranked_by else ""
+    return f"scored {path}: {len(scores):,} pairs ({statuses}), model {scores['model_version'].iloc[0]}{told}"
 
 
-def nightly_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> str:
+def nightly_project(project: Project, as_of: dt.date, *, strict: bool = False, jobs: int, progress: Progress) -> str:
     """Check, score, rank and publish the lists of `as_of` under the project's lock.
+
+    Parameters
+    ----------
+    project, as_of : the project and the date.
+    strict : refuse lists that a baseline would rank because no model has passed the gate.
+    jobs : processes and threads.
+    progress : called with one line a step.
 
     Raises
     ------
     LockedError : another night works on this project.
-    BundleError : there is no champion, it was altered, or its features are not the project's.
+    BundleError : there is no champion and no baseline, it was altered, or its features are not the project's.
     ContractError, FreshnessError : the sources cannot be used; the published list stays as it was.
-    RefusedError : the counts do not balance, what was written does not verify, or the warehouse refuses the list
-        (which is published then).
+    RefusedError : `strict` and no model has passed the gate, the counts do not balance, what was written does not
+        verify, or the warehouse refuses the list (which is published then).
     """
     with sole_writer(project.var / "nightly.lock"):
-        scored = score_date(project, as_of, jobs=jobs, progress=progress)
+        scored = score_date(project, as_of, strict=strict, jobs=jobs, progress=progress)
         progress("putting plays into words")
         content, night = build_content(scored)
         progress("writing lists")
@@ -139,18 +152,26 @@ def _sync_warehouse(project: Project, folder: Path, content: ListContent) -> str
     )
 
 
-def score_date(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> Scored:
+def score_date(project: Project, as_of: dt.date, *, strict: bool = False, jobs: int, progress: Progress) -> Scored:
     """Check the sources, score every pair of one date and decide what happens with it; nothing is published.
 
     Raises
     ------
-    BundleError : there is no champion, it was altered, or its features are not the project's.
+    BundleError : there is no champion and no baseline, it was altered, or its features are not the project's.
     ContractError, FreshnessError : the sources cannot be used.
+    RefusedError : `strict`, and no model has passed the gate.
     """
-    bundle = champion(project.var)
+    bundle = ranker(project.var)
+    if strict and isinstance(bundle, StandIn):
+        raise RefusedError(
+            f"not {bundle.words}, because --strict asks for a model. "
+            "See `affinity compare` for what refuses the challenger, or leave --strict out."
+        )
     check_families(bundle, project)
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
     table = build_table(prepared, [as_of], progress=progress)
+    if SCORECARD in bundle.manifest.column_names:
+        table = replace(table, rows=with_scorecard(prepared, table, progress=progress))
     progress(f"scoring {len(table.rows):,} pairs")
     earlier = published_before(project.var / "lists", as_of)
     valued = value_pairs(table, bundle, project)
@@ -198,6 +219,7 @@ def build_content(scored: Scored) -> tuple[ListContent, Night]:
         horizon_days=project.settings.time.horizon_days,
         model_version=scored.bundle.version,
         trained_as_of=str(scored.bundle.manifest.trained_as_of),
+        ranked_by=scored.ranked_by,
         freshness=_freshness(prepared),
         problem_text_in_crm=project.settings.lists.problem_text_in_crm,
     )
@@ -206,6 +228,7 @@ def build_content(scored: Scored) -> tuple[ListContent, Night]:
         facts=prepared.facts,
         as_of=as_of,
         model_version=scored.bundle.version,
+        ranked_by=scored.ranked_by,
         spine=scored.table.spine,
         pairs=scored.table.pairs,
         scores=scored.scores,
@@ -217,7 +240,7 @@ def build_content(scored: Scored) -> tuple[ListContent, Night]:
         asked=scored.decided[["account_id", "product_id"]],
         answers=[check.answer for check in scored.moved.decision.checks],
         shares=shares,
-        predictions=_test_predictions(project, scored.bundle.version),
+        predictions=_test_predictions(project, scored.bundle),
         affinity=learn_affinity(
             prepared.facts,
             project.catalog,
@@ -228,12 +251,16 @@ def build_content(scored: Scored) -> tuple[ListContent, Night]:
     return content, night
 
 
-def _test_predictions(project: Project, version: str) -> pd.DataFrame | None:
-    """Test predictions the champion was judged by: its own, so that after a rollback the page is as it was."""
+def _test_predictions(project: Project, bundle: Ranker) -> pd.DataFrame | None:
+    """Test predictions of what ranked: the champion's own, so that after a rollback the page is as it was."""
+    judged = bundle.manifest.challenger if isinstance(bundle, StandIn) else bundle.version
     try:
-        return read_evidence(project.var, version).predictions if has_evidence(project.var, version) else None
+        found = read_evidence(project.var, judged).predictions if has_evidence(project.var, judged) else None
     except BundleError:
         return None  # a figure of the page is missing then; what scores is verified elsewhere
+    if found is None or not isinstance(bundle, StandIn):
+        return found
+    return found.assign(**{CHALLENGER: found[bundle.manifest.baseline]})
 
 
 _NET_NEW_COLUMNS = (
@@ -285,10 +312,18 @@ def _provenance(scored: Scored) -> dict[str, object]:
         "horizon_days": prepared.project.settings.time.horizon_days,
         "model_version": bundle.version,
         "trained_as_of": str(bundle.manifest.trained_as_of),
+        **_ranked_by(bundle),
         "sources": prepared.report.to_json(),
         "families": {family.family: family.fingerprint for family in prepared.project.families},
         "silent_triggers": dict(scored.moved.silent),
     }
+
+
+def _ranked_by(bundle: Ranker) -> dict[str, object]:
+    """Say in the manifest that a baseline ranked, and why this one."""
+    if not isinstance(bundle, StandIn):
+        return {}
+    return {"ranked_by": {"baseline": bundle.manifest.baseline, "said": bundle.words, "why": bundle.manifest.why}}
 
 
 def _closing_words(folder: Path, scored: Scored, content: ListContent) -> str:
@@ -303,10 +338,13 @@ def _closing_words(folder: Path, scored: Scored, content: ListContent) -> str:
         f"        {folder}/owners/          a workbook an owner: what to work, why, who waits; worklist.xlsx all",
         f"        {folder}/digest.md        ten lines for a message; crm/ files to import; watchlist.csv who waits",
     ]
+    if isinstance(scored.bundle, StandIn):
+        lines.append(f"  note  {scored.ranked_by} ({scored.bundle.manifest.why}); --strict refuses such lists")
     for row in worklist.nlargest(1, "value_usd").itertuples():
         lines.append(
             f"  first {row.account_name} → {row.product_name}: one in {row.one_in} in the horizon, "
-            f"worth {row.value_usd:,.0f} {scored.prepared.project.settings.project.currency}; {row.reason_1}"
+            f"worth {row.value_usd:,.0f} {scored.prepared.project.settings.project.currency}"
+            + (f"; {row.reason_1}" if isinstance(row.reason_1, str) else "")
         )
     if worklist["owner_id"].isna().any():
         lines.append(

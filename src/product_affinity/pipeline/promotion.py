@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
+from product_affinity.errors import BundleError, RefusedError
+from product_affinity.pipeline.stand_in import say_stand_in
 from product_affinity.project import Project
 from product_affinity.registry import champion as pointers
 from product_affinity.registry.champion import install, latest_challenger, record_refusal
-from product_affinity.registry.evidence import read_evidence
+from product_affinity.registry.evidence import has_evidence, no_evidence, read_evidence
 from product_affinity.registry.gate import GateReport, check_challenger
+from product_affinity.registry.stand_in import let_stand_in, standing_in
 from product_affinity.registry.tracking import TrackingError, alias_champion, note_decision, tracking_store
+
+#: checks whose refusal says that an input may know the answer
+LEAK_CHECKS = ("P09", "P10")
 
 
 def compare_project(project: Project, as_of: dt.date) -> GateReport:
@@ -27,16 +34,20 @@ def compare_project(project: Project, as_of: dt.date) -> GateReport:
     # a challenger that was promoted is judged by what it was promoted on
     if current != challenger.version:
         evidence.check_against(current)
-    return check_challenger(evidence, project.model_spec, as_of=as_of)
+    report = check_challenger(evidence, project.model_spec, as_of=as_of)
+    baseline = standing_in(project.var)
+    return replace(report, stands_in=f"{baseline.words} ({baseline.version})" if baseline else "")
 
 
 def promote_project(project: Project, as_of: dt.date) -> str:
     """Make the newest bundle the champion if it passes every check, and write down why or why not.
 
+    Where it does not pass and there is no champion, the baseline kept beside it ranks from now on.
+
     Raises
     ------
     BundleError : there is no challenger, or a bundle or the evidence was altered.
-    RefusedError : a check refuses it; the champion stays.
+    RefusedError : a check refuses it, or it was not tested; the champion stays.
     """
     challenger = latest_challenger(project.var)
     standing = pointers.intact_champion(project.var)
@@ -44,11 +55,14 @@ def promote_project(project: Project, as_of: dt.date) -> str:
         # nothing is decided anew; a log or an alias that a stop left behind is mended
         install(project.var, challenger.folder, why="found installed", at=str(as_of))
         return f"champion is {challenger.version} already{_alias(project, challenger.version, 'found installed')}"
+    if not has_evidence(project.var, challenger.version):
+        meanwhile = _meanwhile(project, challenger.version)
+        raise RefusedError(f"{no_evidence(project.var, challenger.version)}{meanwhile}")
     report = compare_project(project, as_of)
     if report.refusals:
         record_refusal(project.var, challenger.version, why=report.words, at=str(as_of))
         _note(project, challenger.version, f"refused: {report.words}")
-        report.raise_if_refused()
+        report.raise_if_refused(_meanwhile(project, challenger.version, _suspected(report)))
     bundle = install(project.var, challenger.folder, why=report.words, at=str(as_of))
     return (
         f"champion is {bundle.version}, trained as of {bundle.manifest.trained_as_of}: {report.words}; "
@@ -73,6 +87,22 @@ def rollback_project(project: Project, as_of: dt.date, *, why: str) -> str:
     bundle = pointers.rollback(project.var, why=why, at=str(as_of))
     said = f"champion is {bundle.version} again, trained as of {bundle.manifest.trained_as_of}, in place of {undone}"
     return said + _alias(project, bundle.version, f"restored: {why}")
+
+
+def _suspected(report: GateReport) -> str | None:
+    """Return the input that may know the answer where a check says that one does."""
+    is_leak = any(check.code in LEAK_CHECKS for check in report.refusals)
+    return next((name for name, _ in report.sides.gain_shares), None) if is_leak else None
+
+
+def _meanwhile(project: Project, challenger: str, suspected: str | None = None) -> str:
+    """Let the challenger's baseline rank where there is no champion, and say so: a sentence to append to a refusal."""
+    if pointers.has_pointer(project.var, pointers.CHAMPION):
+        return ""
+    try:
+        return f" {say_stand_in(let_stand_in(project.var, challenger, suspected))}."
+    except BundleError as error:
+        return f" No baseline can rank meanwhile: {error}"
 
 
 def _alias(project: Project, version: str, why: str) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from product_affinity.backtest.horizons import at_horizon, label_column
 from product_affinity.errors import ContractError
 from product_affinity.models.assembly import build_classifier, model_frame, recalibrate_recent
-from product_affinity.pipeline.table import label_column
 from product_affinity.project.families import FeatureColumn
 from product_affinity.project.model_spec import EstimatorSpec
+from product_affinity.project.settings import TimeSettings
 
 if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
@@ -82,7 +83,36 @@ class Recipe:
             maturity_days=self.maturity_days,
         )
 
+    def at_horizon(
+        self, classifier: PropensityClassifier, rows: pd.DataFrame, observed_until: dt.date, horizon_days: int
+    ) -> PropensityClassifier:
+        """Return the fitted classifier at another horizon, its level from the same last three months.
+
+        Parameters
+        ----------
+        classifier : from `fit` on the same rows and day.
+        rows, observed_until : as in `fit`.
+        horizon_days : the other horizon, > 0.
+        """
+        return at_horizon(
+            classifier,
+            rows,
+            self.columns,
+            horizon_days=horizon_days,
+            observed_until=pd.Timestamp(observed_until),
+            maturity_days=self.maturity_days,
+        )
+
     def score(self, classifier: PropensityClassifier, rows: pd.DataFrame) -> pd.Series[float]:
         """Propensity (0 to 1) of each row, with the index of `rows`."""
         scores = classifier.predict_proba(model_frame(rows, self.columns), product=rows["product_id"])[:, 1]
         return pd.Series(scores, index=rows.index, dtype="float64")
+
+
+def further_horizons(time: TimeSettings) -> tuple[int, ...]:
+    """Return the horizons published beside the main one, ascending.
+
+    >>> further_horizons(TimeSettings(horizon_days=90, more_horizons_days=(180, 90, 30)))
+    (30, 180)
+    """
+    return tuple(sorted({*time.more_horizons_days} - {time.horizon_days}))

@@ -64,7 +64,7 @@ def measure(prepared: Prepared, *, progress: Progress) -> Measured:
     spine = build_spine(facts, project.settings.segments, training_dates(prepared))
     pairs = build_pairs(facts, project.catalog, project.model_spec, spine)
     rows = pairs[pairs["status"].isin(SCORED)].reset_index(drop=True)
-    evidence = build_evidence(facts, project.catalog, playbook.readiness, spine, rows)
+    evidence = build_evidence(facts, project.catalog, playbook.readiness, spine, rows, for_learning=True)
     readiness = answer_readiness(playbook.readiness, evidence, tables=facts.present)
     progress("looking what happened")
     happened = build_happened(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
+from product_affinity.backtest.baselines import SCORECARD
 from product_affinity.errors import BundleError
 from product_affinity.explain import compare_listed, family_shares, reasons_for
 from product_affinity.lists import owner_key
@@ -14,37 +17,59 @@ from product_affinity.models.assembly import model_frame
 from product_affinity.pipeline.prepare import Prepared
 from product_affinity.pipeline.table import PairTable
 from product_affinity.project import Project
+from product_affinity.project.families import FeatureColumn
+from product_affinity.registry.stand_in import Ranker, StandIn
 from product_affinity.schema.lists import SCORE_COLUMNS
 from product_affinity.scoring import score_pairs
 
-if TYPE_CHECKING:
-    from product_affinity.registry.bundle import Bundle
+#: of a criterion, what may be reworded without another point
+_WORDS = {"title", "evidence", "clear", "unblocked_by"}
 
 
-def check_families(bundle: Bundle, project: Project) -> None:
-    """Refuse to score with features that are no longer defined as they were in training.
+def check_families(bundle: Ranker, project: Project) -> None:
+    """Refuse to score with features, or with a scorecard, that are no longer defined as they were in training.
 
     Raises
     ------
-    BundleError : a family was edited, added or removed since; the message names it.
+    BundleError : a family was edited, added or removed since, or the scorecard was; the message names it.
     """
+    scores = bundle.version if isinstance(bundle, StandIn) else f"champion {bundle.version}"
     now = {family.family: family.fingerprint for family in project.families}
     trained = dict(bundle.manifest.families)
     changed = sorted(name for name in now.keys() | trained.keys() if now.get(name) != trained.get(name))
     horizon = project.settings.time.horizon_days
     if horizon not in bundle.classifiers:
         raise BundleError(
-            f"affinity.toml: time.horizon_days = {horizon}: champion {bundle.version} was trained for "
+            f"affinity.toml: time.horizon_days = {horizon}: {scores} was trained for "
             f"{', '.join(map(str, bundle.manifest.horizons_days))} days. Run `affinity train` and `affinity promote`."
         )
     if changed:
         raise BundleError(
-            f"features/{changed[0]}.yml: not as it was when champion {bundle.version} was trained. "
+            f"features/{changed[0]}.yml: not as it was when {scores} was trained. "
+            "Run `affinity train` and `affinity promote`, or restore the file."
+        )
+    if isinstance(bundle, StandIn) and bundle.manifest.scorecard not in (None, scorecard_fingerprint(project)):
+        raise BundleError(
+            f"playbook/readiness.yml: its scorecard is not as it was when {scores} was trained. "
             "Run `affinity train` and `affinity promote`, or restore the file."
         )
 
 
-def value_pairs(table: PairTable, bundle: Bundle, project: Project) -> pd.DataFrame:
+def scorecard_fingerprint(project: Project) -> str:
+    """Return the fingerprint of what the scorecard's points rest on: its criteria without words, and definitions."""
+    readiness = project.playbook.readiness
+    criteria = [line.model_dump(mode="json", exclude=_WORDS) for line in readiness.scorecard.criteria]
+    defined = [readiness.definitions.model_dump(mode="json"), criteria]
+    return hashlib.sha256(json.dumps(defined, sort_keys=True).encode()).hexdigest()
+
+
+def scored_frame(rows: pd.DataFrame, columns: tuple[FeatureColumn, ...], inputs: Collection[str]) -> pd.DataFrame:
+    """Return what scores: the columns of a model, and the scorecard's points where they are among the inputs."""
+    frame = model_frame(rows, columns)
+    return frame.assign(**{SCORECARD: rows[SCORECARD].astype(float)}) if SCORECARD in inputs else frame
+
+
+def value_pairs(table: PairTable, bundle: Ranker, project: Project) -> pd.DataFrame:
     """Add propensities, value and owner to the white-space and in-pipeline pairs.
 
     ``value_usd = propensity × expected_arr_usd − play_cost_usd``; a pair without any known price has no value
@@ -53,7 +78,7 @@ def value_pairs(table: PairTable, bundle: Bundle, project: Project) -> pd.DataFr
     rows = table.rows
     scores = score_pairs(
         bundle.classifiers,
-        model_frame(rows, table.columns),
+        scored_frame(rows, table.columns, bundle.manifest.column_names),
         rows["product_id"],
         horizon_days=project.settings.time.horizon_days,
     )
@@ -64,7 +89,7 @@ def value_pairs(table: PairTable, bundle: Bundle, project: Project) -> pd.DataFr
     )
 
 
-def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
+def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bundle: Ranker) -> pd.DataFrame:
     """Build `scores.parquet`: every account × product, customers or not, owned or not.
 
     `rank` is within the product among scored pairs, 1 = most likely; ties go by account_id.
@@ -94,7 +119,7 @@ def build_scores(prepared: Prepared, table: PairTable, decided: pd.DataFrame, bu
 
 
 def explain_rows(
-    rows: pd.DataFrame, table: PairTable, prepared: Prepared, bundle: Bundle
+    rows: pd.DataFrame, table: PairTable, prepared: Prepared, bundle: Ranker
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Add what the model says of a few rows: owned products, base rate, reasons and caution.
 
@@ -111,7 +136,7 @@ def explain_rows(
     """
     project = prepared.project
     names = {product.product_id: product.name for product in project.catalog}
-    features = model_frame(rows, table.columns)
+    features = scored_frame(rows, table.columns, bundle.manifest.column_names)
     average = pd.DataFrame.from_dict(bundle.manifest.average_contributions, orient="index")
     contributions = _contributions(bundle, project, rows, features)
     comparisons = compare_listed(
@@ -141,14 +166,14 @@ def explain_rows(
     return explained, shares
 
 
-def _contributions(bundle: Bundle, project: Project, rows: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+def _contributions(bundle: Ranker, project: Project, rows: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         return pd.DataFrame(columns=[*features.columns, "baseline"], dtype=float)
     classifier = bundle.classifiers[project.settings.time.horizon_days]
     return classifier.contributions(features, product=rows["product_id"])
 
 
-def _learnt(bundle: Bundle) -> set[str]:
+def _learnt(bundle: Ranker) -> set[str]:
     return set(bundle.manifest.product_ids) - set(bundle.manifest.launch_estimates)
 
 

@@ -50,6 +50,7 @@ class Night:
     shares : `explain.family_shares` of the listed rows; their baseline is not drawn.
     predictions : of the newest backtest, or None.
     affinity : `reports.affinity.learn_affinity` at `as_of`, or None.
+    ranked_by : what every reader must know of who ranked; empty where a champion did.
     """
 
     project: Project
@@ -69,6 +70,7 @@ class Night:
     shares: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
     affinity: pd.DataFrame | None = None
+    ranked_by: str = ""
 
 
 def build_site_data(night: Night) -> SiteData:
@@ -123,6 +125,7 @@ def _head(night: Night) -> SiteHead:
         model_version=night.model_version,
         dispositions={str(name): int(count) for name, count in counts.items()},
         gate_titles={answer.code: answer.title for answer in night.answers},
+        ranked_by=night.ranked_by,
     )
 
 

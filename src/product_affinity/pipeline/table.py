@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from product_affinity.backtest.horizons import label_column
 from product_affinity.errors import ContractError
 from product_affinity.features import assemble
-from product_affinity.features.audit import say_unproven, unproven_columns
 from product_affinity.features.cache import build_cached
 from product_affinity.features.cache_files import CacheFolder
+from product_affinity.features.unproven import Unproven, unproven_columns
 from product_affinity.labels import label_adoption
 from product_affinity.models.assembly import RECENT_HORIZON_DAYS
 from product_affinity.pipeline.prepare import Prepared, Progress
@@ -35,12 +36,14 @@ class PairTable:
     pairs : every account × product with its status.
     rows : the white-space and in-pipeline pairs with account attributes, expected_arr_usd and features.
     columns : the feature columns of `rows`.
+    unproven : source columns without a history that training rests on.
     """
 
     spine: pd.DataFrame
     pairs: pd.DataFrame
     rows: pd.DataFrame
     columns: tuple[FeatureColumn, ...]
+    unproven: tuple[Unproven, ...] = ()
 
 
 ATTRIBUTES = ("segment", "tier", "owner_id", "owner_name", "do_not_contact", "name", "tenure_days", "open_deals")
@@ -65,7 +68,6 @@ def build_table(prepared: Prepared, as_ofs: Sequence[dt.date], *, progress: Prog
         pairs,
         horizon_days=project.settings.time.horizon_days,
         folder=CacheFolder(project.var / "features"),
-        sources={table.name: table.fingerprint for table in prepared.report.tables},
     )
     progress(str(reuse))
     return PairTable(spine, pairs, assemble(rows, tables), feature_columns(project.families))
@@ -77,9 +79,10 @@ def build_training_table(prepared: Prepared, *, progress: Progress) -> PairTable
     What a model is about to learn from columns without a history is said, because no replay can prove it.
     """
     time = prepared.project.settings.time
-    for sentence in say_unproven(unproven_columns(prepared.facts, prepared.project.families)):
-        LOG.warning(sentence)
-    table = build_table(prepared, training_dates(prepared), progress=progress)
+    unproven = unproven_columns(prepared.facts, prepared.project.families)
+    for found in unproven:
+        LOG.warning(str(found))
+    table = replace(build_table(prepared, training_dates(prepared), progress=progress), unproven=unproven)
     for days in dict.fromkeys((time.horizon_days, *time.more_horizons_days, RECENT_HORIZON_DAYS)):
         table.rows[label_column(days)] = label_adoption(
             prepared.facts,
@@ -90,15 +93,6 @@ def build_training_table(prepared: Prepared, *, progress: Progress) -> PairTable
         )
     table.rows["adopted"] = table.rows[label_column(time.horizon_days)]
     return table
-
-
-def label_column(horizon_days: int) -> str:
-    """Name of the label of one horizon.
-
-    >>> label_column(90)
-    'adopted_90d'
-    """
-    return f"adopted_{horizon_days}d"
 
 
 def training_dates(prepared: Prepared) -> tuple[dt.date, ...]:

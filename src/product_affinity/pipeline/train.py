@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from product_affinity.backtest.horizons import label_column
 from product_affinity.errors import ContractError
 from product_affinity.models.assembly import model_frame
 from product_affinity.pipeline.backtest import (
@@ -20,11 +21,11 @@ from product_affinity.pipeline.backtest import (
 from product_affinity.pipeline.card import model_card
 from product_affinity.pipeline.evidence import Trial, gather_evidence
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
-from product_affinity.pipeline.recipe import Recipe
+from product_affinity.pipeline.recipe import Recipe, further_horizons
+from product_affinity.pipeline.stand_in import keep_stand_in
 from product_affinity.pipeline.table import (
     PairTable,
     build_training_table,
-    label_column,
 )
 from product_affinity.project import Project
 from product_affinity.registry.champion import intact_champion, write_challenger
@@ -60,38 +61,37 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
         classifiers=classifiers,
         manifest=manifest,
         metrics=metrics,
-        card=model_card(project, manifest, metrics),
+        card=model_card(project, manifest, metrics, table.unproven),
     )
     if not untested:
         keep_evidence(prepared, table, bundle, jobs=jobs, progress=progress)
+    ranks = keep_stand_in(prepared, table, bundle, progress=progress)
     progress("tracking the run in MLflow")
     tracked = track(prepared, bundle, params=training_params(project, table), metrics=metrics)
-    time = project.settings.time
-    learnt = table.rows[label_column(time.horizon_days)]
-    young = sorted({*time.more_horizons_days} - classifiers.keys())
-    later = f" ({', '.join(map(str, young))} days have no closed adoption yet)" if young else ""
+    learnt = table.rows[label_column(project.settings.time.horizon_days)]
     return (
         f"trained {bundle.version}: {int(learnt.notna().sum()):,} pairs, {int(learnt.sum()):,} adoptions, "
-        f"{len(table.columns)} features, horizons {', '.join(map(str, classifiers))} days{later}; challenger in "
-        f"{bundle.folder}; {untested or 'tested, see `affinity compare`'}; {tracked}"
+        f"{len(table.columns)} features, horizons {', '.join(map(str, classifiers))} days; challenger in "
+        f"{bundle.folder}; {untested or 'tested, see `affinity compare`'}; {tracked}{ranks}"
     )
 
 
 def fit_horizons(
     prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress
 ) -> dict[int, PropensityClassifier]:
-    """Fit one classifier a horizon, ascending; a further horizon that has no closed adoption yet is left out.
+    """Fit the main horizon on its closed rows, bring it to the further ones, and return all by days, ascending.
 
     Raises
     ------
     ContractError : the main horizon holds no closed adoption.
     """
-    time = prepared.project.settings.time
-    return {
-        days: fit_horizon(prepared.project, table, days, prepared.as_of, jobs=jobs, progress=progress)
-        for days in sorted({time.horizon_days, *time.more_horizons_days})
-        if days == time.horizon_days or table.rows[label_column(days)].sum()
-    }
+    project, time = prepared.project, prepared.project.settings.time
+    label = table.rows[label_column(time.horizon_days)]
+    progress(f"fitting {time.horizon_days} days on {int(label.notna().sum()):,} pairs, {int(label.sum()):,} adoptions")
+    recipe = recipe_of(project, table, time.horizon_days)
+    main = recipe.fit(table.rows, prepared.as_of, jobs=jobs)
+    further = {days: recipe.at_horizon(main, table.rows, prepared.as_of, days) for days in further_horizons(time)}
+    return dict(sorted(({time.horizon_days: main} | further).items()))
 
 
 def try_recipe(prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress) -> str:
@@ -175,20 +175,6 @@ def tracked_metrics(metrics: Mapping[str, Any]) -> pd.DataFrame:
             )
     frame = pd.DataFrame(rows, columns=["product_id", "fold", "metric", "value"])
     return frame.astype({"product_id": "str", "fold": "Int64", "value": "float64"})
-
-
-def fit_horizon(
-    project: Project, table: PairTable, horizon_days: int, as_of: dt.date, *, jobs: int, progress: Progress
-) -> PropensityClassifier:
-    """Fit one horizon on its closed rows and set its level from the last three months.
-
-    Raises
-    ------
-    ContractError : no adoption lies in a closed horizon.
-    """
-    label = table.rows[label_column(horizon_days)]
-    progress(f"fitting {horizon_days} days on {int(label.notna().sum()):,} pairs, {int(label.sum()):,} adoptions")
-    return recipe_of(project, table, horizon_days).fit(table.rows, as_of, jobs=jobs)
 
 
 def recipe_of(project: Project, table: PairTable, horizon_days: int) -> Recipe:

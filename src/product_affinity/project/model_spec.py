@@ -79,7 +79,8 @@ class GateSpec(StrictModel):
     min_top_overlap : share (0 to 1) of the champion's top list that must stay on the challenger's.
     top_share : share (0 to 1) of a product's pairs that is its top list.
     warn_gain_share, max_gain_share : share (0 to 1) of the trees' gain one feature may have before it is
-        called suspicious, and before it is refused.
+        called suspicious, and before it is refused; more is let pass where the largest of so few features has it
+        by chance.
     max_ap_ratio : average precision ÷ the champion's above which a gain is too good to be true.
     max_auc : AUC within products (0.5 to 1) above which it is too good to be true, champion or not.
     min_backtest_agreement : rank correlation (0 to 1) between the bundle and its backtest's last fold.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -125,7 +126,19 @@ def _describe(model: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key}: missing"
     shown = repr(fault.get("input"))
-    return f"{key}: {message} (found {shown[:80]})"
+    return f"{key}: {message} (found {shown[:80]}){_closest(fault)}"
+
+
+def _closest(fault: Any) -> str:
+    """Say what may have been meant: the closest of the words allowed, the number in what is none, a list of one."""
+    found, kind = fault.get("input"), fault["type"]
+    if kind == "literal_error":
+        return did_you_mean(str(found), re.findall(r"'([^']+)'", fault["ctx"]["expected"]))
+    if kind in ("int_parsing", "int_from_float", "greater_than") and (number := re.search(r"[1-9]\d*", str(found))):
+        return f" (did you mean {number[0]}?)"
+    if kind in ("tuple_type", "list_type") and isinstance(found, str | int | float):
+        return f" (did you mean [{found}]?)"
+    return ""
 
 
 def _known_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -41,7 +41,8 @@ class TimeSettings(StrictModel):
     Attributes
     ----------
     as_ofs : month ends, weeks counted back from the run's as-of date, or dates.
-    horizon_days, more_horizons_days : length of the label window; further horizons are trained beside it.
+    horizon_days, more_horizons_days : length of the label window; further horizons, 30 days or more, are published
+        beside it at its ranking.
     maturity_days : days after a horizon's end until its label counts.
     folds, fold_step_days : rolling test windows and the days between them (default: the horizon).
     warmup_days, history_days : days of history before the first as-of date, and its greatest age.
@@ -49,7 +50,7 @@ class TimeSettings(StrictModel):
 
     as_ofs: Literal["month_end", "weekly"] | tuple[dt.date, ...] = "month_end"
     horizon_days: int = Field(default=90, ge=1, le=730)
-    more_horizons_days: tuple[int, ...] = ()
+    more_horizons_days: tuple[Annotated[int, Field(ge=30, le=730)], ...] = ()
     maturity_days: int = Field(default=7, ge=0, le=365)
     folds: int = Field(default=4, ge=1, le=12)
     fold_step_days: int | None = Field(default=None, ge=1)

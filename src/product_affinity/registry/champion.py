@@ -13,24 +13,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from product_affinity.errors import BundleError
 from product_affinity.registry.bundle import Bundle, bundle_files, bundle_from, read_bundle
-from product_affinity.registry.folder import (
-    broken,
-    partial_path,
-    read_folder,
-    version_of,
-    write_file,
-    write_folder,
-)
+from product_affinity.registry.folder import broken, read_folder, version_of, write_file
 from product_affinity.registry.lock import sole_writer
-from product_affinity.storage import sync
+from product_affinity.registry.pointers import move_pointer, pointed_version, registry_lock, store_files
 
 if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
@@ -40,7 +31,6 @@ CHAMPION = "champion"
 PREVIOUS = "champion.previous"
 CHALLENGER = "challenger"
 PROMOTIONS = "promotions.jsonl"
-_TARGET = re.compile(rf"{BUNDLES}/([0-9a-f]{{12}})")
 
 
 def write_challenger(
@@ -59,7 +49,7 @@ def write_challenger(
     LockedError : another process moves a pointer of this project.
     """
     files = bundle_files(classifiers=classifiers, manifest=manifest, metrics=metrics, card=card)
-    with sole_writer(_lock(var)):
+    with sole_writer(registry_lock(var)):
         bundle = _stored(var, files)
         _move(var, CHALLENGER, bundle.version)
     return bundle
@@ -135,7 +125,7 @@ def install(var: Path, bundle_folder: Path, *, why: str, at: str) -> Bundle:
     BundleError : the bundle or the pointer is not usable.
     LockedError : another process moves a pointer of this project.
     """
-    with sole_writer(_lock(var)):
+    with sole_writer(registry_lock(var)):
         return _promoted(var, bundle_folder, why, at)
 
 
@@ -147,7 +137,7 @@ def rollback(var: Path, *, why: str, at: str) -> Bundle:
     BundleError : there is no previous champion, or it is altered.
     LockedError : another process moves a pointer of this project.
     """
-    with sole_writer(_lock(var)):
+    with sole_writer(registry_lock(var)):
         current, previous = _pointed(var, CHAMPION), _pointed(var, PREVIOUS)
         undone = current if previous != current else _last_recorded(var)
         if previous is None or undone in (None, previous):
@@ -168,7 +158,7 @@ def record_refusal(var: Path, version: str, *, why: str, at: str) -> None:
     ------
     LockedError : another process moves a pointer of this project.
     """
-    with sole_writer(_lock(var)):
+    with sole_writer(registry_lock(var)):
         entries = promotions(var)
         last = entries[-1] if entries else {}
         if (last.get("event"), last.get("version"), last.get("why"), last.get("at")) != ("refused", version, why, at):
@@ -196,10 +186,6 @@ def promotions(var: Path) -> list[dict[str, Any]]:
         raise BundleError(f"{log}: a line is no promotion. Mend or move the file, then try again.") from None
 
 
-def _lock(var: Path) -> Path:
-    return var / "registry.lock"
-
-
 def _promoted(var: Path, bundle_folder: Path, why: str, at: str) -> Bundle:
     bundle = _stored(var, read_folder(bundle_folder.resolve()))
     current, recorded = _pointed(var, CHAMPION), _last_recorded(var)
@@ -217,30 +203,12 @@ def _promoted(var: Path, bundle_folder: Path, why: str, at: str) -> Bundle:
 def _stored(var: Path, files: Mapping[str, bytes]) -> Bundle:
     target = var / BUNDLES / version_of(files)
     bundle = bundle_from(target, files)
-    _clear_damaged(target)
-    write_folder(target, files)
+    store_files(target, files)
     return bundle
 
 
-def _clear_damaged(folder: Path) -> None:
-    """Make room for the same bundle where the stored one is damaged, or training again could not mend it."""
-    if folder.is_dir() and not folder.is_symlink():
-        try:
-            is_intact = version_of(read_folder(folder)) == folder.name
-        except BundleError:
-            is_intact = False
-        if not is_intact:
-            shutil.rmtree(folder)
-
-
 def _pointed(var: Path, pointer: str) -> str | None:
-    link = var / pointer
-    if not os.path.lexists(link):
-        return None
-    target = _TARGET.fullmatch(str(link.readlink())) if link.is_symlink() else None
-    if target is None:
-        raise BundleError(f"{link}: not a link to {BUNDLES}/<version>. Delete it and promote the bundle again.")
-    return target[1]
+    return pointed_version(var / pointer, BUNDLES)
 
 
 def _pointed_bundle(var: Path, pointer: str, none: str) -> Bundle:
@@ -254,13 +222,7 @@ def _pointed_bundle(var: Path, pointer: str, none: str) -> Bundle:
 
 
 def _move(var: Path, pointer: str, version: str) -> None:
-    partial = partial_path(var / pointer)
-    try:
-        partial.symlink_to(f"{BUNDLES}/{version}")
-        partial.replace(var / pointer)
-        sync(var)
-    finally:
-        partial.unlink(missing_ok=True)
+    move_pointer(var / pointer, BUNDLES, version)
 
 
 def _record(var: Path, version: str, why: str, at: str, event: str = "promoted") -> None:

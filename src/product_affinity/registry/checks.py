@@ -15,8 +15,10 @@ from product_affinity.models.bootstrap import Interval
 from product_affinity.project.model_spec import Bounds
 from product_affinity.registry.comparison import Judged
 from product_affinity.registry.evidence import BUNDLE, CHALLENGER
-from product_affinity.registry.gains import first_shares
+from product_affinity.registry.gains import chance_of_largest, first_shares
 
+#: probability from which a share of the gain is put down to chance
+CHANCE = 0.05
 State = Literal["passed", "warned", "refused", "not_asked"]
 
 
@@ -176,7 +178,10 @@ def stable_lists(judged: Judged, as_of: dt.date) -> Answer:
 
 
 def no_single_feature(judged: Judged, as_of: dt.date) -> Answer:
-    """P09: does one feature have most of the gain, as one that knows the answer would?"""
+    """P09: does one feature have most of the gain, as one that knows the answer would?
+
+    A share that the largest of so many inputs reaches by chance is no sign of that, and refuses nothing.
+    """
     del as_of
     shares, gate = dict(judged.sides.gain_shares), judged.gate
     if not shares:
@@ -185,9 +190,12 @@ def no_single_feature(judged: Judged, as_of: dt.date) -> Answer:
     jump = max((ratio for _, ratio in judged.ap_ratios()), default=math.nan)
     figures = {"largest_gain_share": share, "ap_ratio": jump if math.isfinite(jump) else None}
     words = f"largest shares of the gain: {first_shares(shares, 3)}"
-    # a strong feature and half a jump are as suspicious as a whole one
-    jumped = jump > (1 + gate.max_ap_ratio) / 2
-    if share > gate.max_gain_share or (share > gate.warn_gain_share and jumped):
+    if share > gate.warn_gain_share and chance_of_largest(share, len(shares)) > CHANCE:
+        by_right = f"{words}; one of {len(shares)} inputs reaches that by chance"
+        return "warned" if share > gate.max_gain_share else "passed", figures, by_right
+    # a strong feature and half a jump are as suspicious as a whole one; so is one that nothing proves in time
+    suspicious = jump > (1 + gate.max_ap_ratio) / 2 or name in judged.sides.unproven
+    if share > gate.max_gain_share or (share > gate.warn_gain_share and suspicious):
         return (
             "refused",
             figures,

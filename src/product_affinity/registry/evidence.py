@@ -54,6 +54,7 @@ class Sides(StrictModel):
     champion_ap_over_base_rate : average precision ÷ base rate of the champion's own backtest, where it had one.
     baselines : columns of the baselines.
     gain_shares : input to its share (0 to 1) of the challenger's split gain, largest first.
+    unproven : inputs that rest on source columns without a history, so that nothing proves them in time.
     """
 
     challenger: str
@@ -67,6 +68,7 @@ class Sides(StrictModel):
     champion_ap_over_base_rate: float | None = None
     baselines: tuple[str, ...] = Field(min_length=1)
     gain_shares: tuple[tuple[str, float], ...] = ()
+    unproven: tuple[str, ...] = ()
 
 
 class Evidence:
@@ -137,6 +139,13 @@ def has_evidence(var: Path, challenger: str) -> bool:
     return (var / EVIDENCE / challenger).is_dir()
 
 
+def no_evidence(var: Path, challenger: str) -> str:
+    """Say that a challenger was never tested, and what to do."""
+    return (
+        f"{var / EVIDENCE / challenger}: no evidence on challenger {challenger}. Run `affinity train`, which tests it."
+    )
+
+
 def read_evidence(var: Path, challenger: str) -> Evidence:
     """Read the evidence on a challenger.
 
@@ -152,7 +161,7 @@ def read_evidence(var: Path, challenger: str) -> Evidence:
     """
     folder = var / EVIDENCE / challenger
     if not folder.is_dir():
-        raise RefusedError(f"{folder}: no evidence on challenger {challenger}. Run `affinity train`, which tests it.")
+        raise RefusedError(no_evidence(var, challenger))
     files = read_folder(folder)
     place = str(folder / "evidence.json")
     sides = validate(Sides, json_object(files["evidence.json"], place), place)

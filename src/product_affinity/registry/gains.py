@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def gain_shares(classifier: PropensityClassifier) -> tuple[tuple[str, float], ...]:
-    """Return the share of the split gain of all trees that each input has, largest first.
+    """Return the share of the split gain of all trees that each input has, largest first, those with none too.
 
     Pooled trees and each product's head count by their mean blend weight. The ridge has no gain, so the shares
     are empty where it was fitted alone.
@@ -48,7 +49,31 @@ def gain_shares(classifier: PropensityClassifier) -> tuple[tuple[str, float], ..
     if total.sum() <= 0:
         return ()
     named = zip(names, (total / total.sum()).tolist(), strict=True)
-    return tuple(sorted(((name, share) for name, share in named if share > 0), key=lambda item: (-item[1], item[0])))
+    return tuple(sorted(named, key=lambda item: (-item[1], item[0])))
+
+
+def chance_of_largest(share: float, count: int) -> float:
+    r"""Probability that the largest of some random shares reaches a share: what few inputs give by right.
+
+    A stick broken at random into n pieces: :math:`\sum_k (-1)^{k-1} \binom{n}{k} (1 - k g)^{n-1}` over
+    :math:`k \le 1/g` (Fisher 1929, Tests of significance in harmonic analysis).
+
+    Parameters
+    ----------
+    share : g, in (0, 1].
+    count : n ≥ 1, the inputs, those without gain too.
+
+    >>> chance_of_largest(1 / 3, 3), chance_of_largest(0.5, 2), chance_of_largest(0.75, 2)
+    (1.0, 1.0, 0.5)
+    >>> chance_of_largest(0.25, 100) < 1e-9
+    True
+    """
+    if share * count <= 1:
+        return 1.0
+    total = 0.0
+    for k in range(1, int(1 / share) + 1):
+        total += (-1) ** (k - 1) * math.comb(count, k) * float(1 - k * share) ** (count - 1)
+    return min(1.0, total)
 
 
 def _gains(text: str, column_count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

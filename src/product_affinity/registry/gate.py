@@ -33,12 +33,14 @@ class GateReport:
     as_of : as-of date of the promotion.
     checks : in the order of their codes.
     figures : metric, challenger, champion, difference, low, high, and a column a baseline.
+    stands_in : the baseline that ranks meanwhile, in words; empty where there is a champion, or none stands in.
     """
 
     sides: Sides
     as_of: dt.date
     checks: tuple[Check, ...]
     figures: tuple[dict[str, Any], ...]
+    stands_in: str = ""
 
     @property
     def refusals(self) -> tuple[Check, ...]:
@@ -55,8 +57,12 @@ class GateReport:
         said = f"passed {asked - len(warned)} of {asked} checks"
         return f"{said}; warned: {'; '.join(warned)}" if warned else said
 
-    def raise_if_refused(self) -> None:
+    def raise_if_refused(self, meanwhile: str = "") -> None:
         """Stop a promotion.
+
+        Parameters
+        ----------
+        meanwhile : what ranks until a model passes, a sentence to append.
 
         Raises
         ------
@@ -65,7 +71,7 @@ class GateReport:
         if self.refusals:
             raise RefusedError(
                 f"bundle {self.sides.challenger} is not promoted: {self.words}. "
-                "See `affinity compare`; the limits are in models/defaults.yml under gate."
+                f"See `affinity compare`; the limits are in models/defaults.yml under gate.{meanwhile}"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +83,7 @@ class GateReport:
             "words": self.words,
             "checks": [dict(vars(check)) for check in self.checks],
             "figures": [dict(row) for row in self.figures],
+            "stands_in": self.stands_in or None,
         }
 
     def render(self) -> Group:
@@ -85,7 +92,9 @@ class GateReport:
         checks = Table("check", "asks", "state", "why", title="Checks", title_justify="left")
         for check in self.checks:
             checks.add_row(check.code, check.title, _WORDS[check.state], check.words)
-        return Group(*_side_words(self.sides), _figure_table(self.figures, self.sides), checks, f"It {verdict}.")
+        said = (f"There is no champion: nights are {self.stands_in}.",) if self.stands_in else ()
+        figures = _figure_table(self.figures, self.sides)
+        return Group(*_side_words(self.sides), *said, figures, checks, f"It {verdict}.")
 
 
 def check_challenger(evidence: Evidence, spec: ModelSpec, *, as_of: dt.date) -> GateReport:
@@ -130,6 +139,24 @@ def _side_words(sides: Sides) -> Iterable[str]:
         else "the baselines alone: there is no intact champion"
     )
     yield from sides.changes
+    if sides.unproven:
+        yield say_unproven(sides)
+
+
+def say_unproven(sides: Sides) -> str:
+    """Say which inputs nothing proves in time, the largest of the gain first, and how much of it they have together.
+
+    >>> parts = {"challenger": "c", "trained_as_of": dt.date(2026, 6, 30), "horizon_days": 90, "baselines": ("base",)}
+    >>> say_unproven(Sides(**parts, gain_shares=(("a", 0.3), ("b", 0.2), ("c", 0.1)), unproven=("d", "b")))
+    'not provable in time, as their sources keep no history: 2 input(s) with 20 % of the gain, b, d'
+    """
+    shares = dict(sides.gain_shares)
+    ordered = sorted(dict.fromkeys(sides.unproven), key=lambda name: (-shares.get(name, 0.0), name))
+    more = f" and {len(ordered) - 5} more" if len(ordered) > 5 else ""
+    return (
+        f"not provable in time, as their sources keep no history: {len(ordered)} input(s) with "
+        f"{100 * sum(shares.get(name, 0.0) for name in ordered):.0f} % of the gain, {', '.join(ordered[:5])}{more}"
+    )
 
 
 def _figure_table(figures: tuple[dict[str, Any], ...], sides: Sides) -> Table:

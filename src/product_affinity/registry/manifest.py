@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -85,15 +85,28 @@ class Manifest(StrictModel):
         return tuple(column.name for column in self.columns)
 
 
+AnyManifest = TypeVar("AnyManifest", bound=Manifest)
+
+
 def manifest_from(content: Mapping[str, object], place: str) -> Manifest:
-    """Check a manifest and return it typed.
+    """Check the manifest of a bundle and return it typed.
+
+    Raises
+    ------
+    BundleError : every fault at once.
+    """
+    return typed_manifest(Manifest, content, place)
+
+
+def typed_manifest(kind: type[AnyManifest], content: Mapping[str, object], place: str) -> AnyManifest:
+    """Check a manifest of a kind and return it typed.
 
     Raises
     ------
     BundleError : every fault at once.
     """
     try:
-        return validate(Manifest, dict(content), "manifest")
+        return validate(kind, dict(content), "manifest")
     except UsageError as error:
         raise broken(place, "; ".join(str(error).splitlines())) from None
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.contracts.facts import Facts
+from product_affinity.features.overwritten import as_it_stands, as_learnt
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.playbook.evidence_columns import EVIDENCE_COLUMNS
 from product_affinity.project.playbook.readiness import ReadinessSpec
@@ -32,7 +33,13 @@ KEYS = ("account_id", "product_id", "as_of")
 
 
 def build_evidence(
-    facts: Facts, catalog: Catalog, readiness: ReadinessSpec, spine: pd.DataFrame, pairs: pd.DataFrame
+    facts: Facts,
+    catalog: Catalog,
+    readiness: ReadinessSpec,
+    spine: pd.DataFrame,
+    pairs: pd.DataFrame,
+    *,
+    for_learning: bool = False,
 ) -> pd.DataFrame:
     """Build the evidence of every pair, for one as-of date or many.
 
@@ -43,6 +50,8 @@ def build_evidence(
     readiness : look-backs and rule sets of `playbook/readiness.yml`.
     spine : every active customer at the dates of `pairs`, as `build_spine` returns it.
     pairs : account_id, product_id and as_of of the scored pairs.
+    for_learning : whether something is learnt or measured from it. Then what a source overwrites is unknown in rows
+        without `known_at`, at every date, as it is to features; tonight's gates and readiness ask what is true today.
 
     Returns
     -------
@@ -59,8 +68,9 @@ def build_evidence(
         "select account_id, cast(as_of as date) as as_of, spine_row from evidence_spine_frame"
     )
     facts.connection.unregister("evidence_spine_frame")
+    read = as_learnt if for_learning else as_it_stands
     owned = owned_evidence(facts, catalog, readiness.definitions, len(spine))
-    accounts = account_evidence(facts, readiness.definitions, spine, owned.active_users)
+    accounts = account_evidence(facts, readiness.definitions, spine, owned.active_users, read)
     if not facts.has("health"):
         owned = owned.with_composed_health(accounts["open_urgent"])
     accounts["account_health"] = accounts["account_health"].fillna(pd.Series(owned.core_health))
@@ -70,7 +80,8 @@ def build_evidence(
     product = pd.Index(catalog.product_ids).get_indexer(pd.Index(keys["product_id"]))
     evidence = pd.concat([keys, _taken(accounts, at)], axis=1)
     anchors = anchors_of(catalog, owned, at, product)
-    evidence = pd.concat([evidence, anchors, need_evidence(facts, catalog, readiness.definitions, at, product)], axis=1)
+    needs = need_evidence(facts, catalog, readiness.definitions, at, product, read)
+    evidence = pd.concat([evidence, anchors, needs], axis=1)
     evidence["anchor_health"] = evidence["anchor_health"].fillna(evidence["account_health"])
     evidence["rule_set"] = pd.Series(choose_rule_sets(readiness, evidence["segment"], evidence["tier"])[0], dtype="str")
     facts.connection.execute("drop table evidence_spine")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.contracts.facts import Facts, as_known, usable
+from product_affinity.features.overwritten import Read
 from product_affinity.project.playbook.readiness import Definitions
 from product_affinity.rules.months import months_between
 from product_affinity.schema.sql import quote_text
@@ -24,7 +25,7 @@ _SOURCES = {
 
 
 def account_evidence(
-    facts: Facts, definitions: Definitions, spine: pd.DataFrame, active_users: np.ndarray
+    facts: Facts, definitions: Definitions, spine: pd.DataFrame, active_users: np.ndarray, read: Read
 ) -> pd.DataFrame:
     """Build the evidence of account grain, one row for each of the spine, in its order.
 
@@ -36,23 +37,24 @@ def account_evidence(
     definitions : look-backs.
     spine : active customers.
     active_users : mean active users of each, over the look-back of tickets; NaN where unknown.
+    read : where tables with overwritten columns are read from.
     """
     rows = len(spine)
     as_of = spine["as_of"].to_numpy().astype("datetime64[D]")
     found = spine[["segment", "tier"]].reset_index(drop=True)
     found["tier"] = found["tier"].astype("float64")
-    started = _started(facts, as_of)
+    started = _started(facts, as_of, read)
     parts = [
         found,
         _tenure(spine, as_of),
         _implementations(facts, as_of, started),
         _signals(facts, definitions, as_of, started),
-        _tickets(facts, definitions, as_of, started, active_users),
+        _tickets(facts, definitions, as_of, started, active_users, read),
         _renewal_and_seats(facts, definitions, as_of),
         _health(facts, definitions, rows),
         _surveys(facts, definitions, rows, started),
         _employees(facts, definitions, rows),
-        _champions(facts, rows, started),
+        _champions(facts, rows, started, read),
     ]
     accounts = pd.concat(parts, axis=1)
     accounts["onboardings"] = _sum_known(accounts.pop("implemented"), accounts.pop("onboarding_signals"))
@@ -66,11 +68,11 @@ def by_spine_row(facts: Facts, query: str, rows: int) -> pd.DataFrame:
     return frame.set_index("spine_row").reindex(range(rows)).reset_index(drop=True)
 
 
-def _started(facts: Facts, as_of: np.ndarray) -> dict[str, np.ndarray]:
+def _started(facts: Facts, as_of: np.ndarray, read: Read) -> dict[str, np.ndarray]:
     """Per source, the first day it tells of, as known at each spine row; NaT before it begins."""
     selects = [
         f"select '{source}' as source, dates.as_of, min(fact._event_on) as first_on "
-        f"from facts.{table} as fact join as_of_dates as dates on {usable('fact', 'dates.as_of')} "
+        f"from {read(table)} as fact join as_of_dates as dates on {usable('fact', 'dates.as_of')} "
         f"where {told} group by all"
         for source, (table, told) in _SOURCES.items()
     ]
@@ -185,6 +187,7 @@ def _tickets(
     as_of: np.ndarray,
     started: dict[str, np.ndarray],
     active_users: np.ndarray,
+    read: Read,
 ) -> pd.DataFrame:
     closed = as_known("tickets", "closed_on", "fact", "dates.as_of")
     frame = by_spine_row(
@@ -202,7 +205,7 @@ def _tickets(
             select
                 fact.account_id, dates.as_of, fact.opened_on, fact.priority, fact.escalated,
                 ({closed}) is null and fact.priority in ('P1', 'P2') as is_urgent
-            from facts.tickets as fact
+            from {read("tickets")} as fact
             join as_of_dates as dates on {usable("fact", "dates.as_of")}
         )
         join evidence_spine using (account_id, as_of)
@@ -332,19 +335,21 @@ def _employees(facts: Facts, definitions: Definitions, rows: int) -> pd.DataFram
     )
 
 
-def _champions(facts: Facts, rows: int, started: dict[str, np.ndarray]) -> pd.DataFrame:
+def _champions(facts: Facts, rows: int, started: dict[str, np.ndarray], read: Read) -> pd.DataFrame:
     left = as_known("contacts", "to_on", "fact", "dates.as_of")
     frame = by_spine_row(
         facts,
         f"""
         -- grain: spine row with a contact
         select spine_row, count(*) filter (where fact.is_champion and ({left}) is null) as champion_count
-        from facts.contacts as fact
+        from {read("contacts")} as fact
         join as_of_dates as dates on {usable("fact", "dates.as_of")}
         join evidence_spine as spine on spine.account_id = fact.account_id and spine.as_of = dates.as_of
         group by spine_row
         """,
         rows,
     )
-    frame["champion_count"] = _known_count(frame["champion_count"], ~np.isnat(started["champions"]))
+    known = ~np.isnat(started["champions"])
+    # somebody nobody has flagged either way is no known lack of a champion
+    frame["champion_count"] = _known_count(frame["champion_count"], known).where(known)
     return frame

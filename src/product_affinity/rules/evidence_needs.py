@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from product_affinity.contracts.facts import Facts, as_known, usable
+from product_affinity.features.overwritten import Read, as_it_stands
 from product_affinity.project.catalog import Catalog
 from product_affinity.project.playbook.readiness import Definitions
 
@@ -13,7 +14,7 @@ _ORDER = ["spine_row", "product"]
 
 
 def need_evidence(
-    facts: Facts, catalog: Catalog, definitions: Definitions, at: np.ndarray, product: np.ndarray
+    facts: Facts, catalog: Catalog, definitions: Definitions, at: np.ndarray, product: np.ndarray, read: Read
 ) -> pd.DataFrame:
     """Build the columns about need, one row a pair.
 
@@ -25,6 +26,7 @@ def need_evidence(
     catalog : products with the problems they solve and the features next to them.
     definitions : look-backs and areas of problems.
     at, product : spine row and catalogue position of each pair's target.
+    read : where tables with overwritten columns are read from.
     """
     as_of = facts.connection.execute("select as_of from evidence_spine order by spine_row").df()["as_of"]
     days = as_of.to_numpy().astype("datetime64[D]")[at]
@@ -36,7 +38,7 @@ def need_evidence(
         [
             _adjacent_uses(facts, catalog, definitions, keys, days),
             problems,
-            _stakeholders(facts, keys, areas, days),
+            _stakeholders(facts, keys, areas, days, read),
             _spread(keys, _requests(facts, catalog, definitions)),
         ],
         axis=1,
@@ -48,11 +50,11 @@ def _spread(keys: pd.DataFrame, found: pd.DataFrame, on: list[str] | None = None
     return keys[on].merge(found, on=on, how="left", validate="m:1").drop(columns=on)
 
 
-def _first_days(facts: Facts, table: str, told: str = "true") -> pd.Series:
+def _first_days(facts: Facts, table: str, told: str = "true", read: Read = as_it_stands) -> pd.Series:
     """The first day a table tells of, per as-of date and as known then."""
     return (
         facts.connection.execute(
-            f"select dates.as_of, min(fact._event_on) as first_on from facts.{table} as fact "
+            f"select dates.as_of, min(fact._event_on) as first_on from {read(table)} as fact "
             f"join as_of_dates as dates on {usable('fact', 'dates.as_of')} where {told} group by all"
         )
         .df()
@@ -106,7 +108,7 @@ def _areas(catalog: Catalog, definitions: Definitions, tag: pd.Series, product: 
     return configured.fillna(area).astype("str").str.strip().str.lower()
 
 
-def _stakeholders(facts: Facts, keys: pd.DataFrame, area: pd.Series, days: np.ndarray) -> pd.DataFrame:
+def _stakeholders(facts: Facts, keys: pd.DataFrame, area: pd.Series, days: np.ndarray, read: Read) -> pd.DataFrame:
     """Named current contacts of the area: how many, and whom to speak to.
 
     Champions first, then sponsors, then who was spoken to last, then contact_id.
@@ -120,7 +122,7 @@ def _stakeholders(facts: Facts, keys: pd.DataFrame, area: pd.Series, days: np.nd
             spine_row, lower(trim(fact.area)) as stakeholder_area, fact.contact_id as stakeholder_id,
             fact.name as stakeholder_name, fact.role as stakeholder_role,
             count(*) over (partition by spine_row, lower(trim(fact.area))) as stakeholders
-        from facts.contacts as fact
+        from {read("contacts")} as fact
         join as_of_dates as dates on {usable("fact", "dates.as_of")}
         join evidence_spine as spine on spine.account_id = fact.account_id and spine.as_of = dates.as_of
         where ({left}) is null and trim(fact.name) <> '' and trim(fact.area) <> ''
@@ -135,7 +137,7 @@ def _stakeholders(facts: Facts, keys: pd.DataFrame, area: pd.Series, days: np.nd
     frame["stakeholder_area"] = frame["stakeholder_area"].astype("str")
     asked = keys[["spine_row"]].assign(stakeholder_area=area)
     found = _spread(asked, frame, ["spine_row", "stakeholder_area"]).assign(stakeholder_area=area)
-    counted = _none_unless(found["stakeholders"], days, _first_days(facts, "contacts", "fact.area is not null"))
+    counted = _none_unless(found["stakeholders"], days, _first_days(facts, "contacts", "fact.area is not null", read))
     return found.assign(stakeholders=counted.where(area.notna()))
 
 

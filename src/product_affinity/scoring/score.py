@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-
-if TYPE_CHECKING:
-    from product_affinity.models import PropensityClassifier
 
 PUBLISHED_HORIZONS = (30, 90, 180)
 
 
+class Scorer(Protocol):
+    """What scoring asks of a classifier, or of a baseline that stands in for one."""
+
+    def predict_proba(self, features: pd.DataFrame, /, *, product: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of not adopting and of adopting, one row a pair."""
+
+
 def score_pairs(
-    classifiers: Mapping[int, PropensityClassifier],
+    classifiers: Mapping[int, Scorer],
     features: pd.DataFrame,
     product: pd.Series,
     *,

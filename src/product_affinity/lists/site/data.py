@@ -77,6 +77,7 @@ class SiteHead:
     dispositions : pairs by what became of them, as in the manifest; arms of a hold-back are folded on the page.
     gate_titles : words for the codes of gates.
     weeks, months : length of the usage and health series.
+    ranked_by : what every reader must know of who ranked; empty where a champion did.
     """
 
     project: str
@@ -89,6 +90,7 @@ class SiteHead:
     gate_titles: Mapping[str, str] = field(default_factory=dict)
     weeks: int = 52
     months: int = 13
+    ranked_by: str = ""
 
 
 @dataclass(frozen=True)

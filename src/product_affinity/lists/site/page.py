@@ -132,6 +132,7 @@ def _head(data: SiteData, owner: str | None) -> dict[str, object]:
         "horizon_days": head.horizon_days,
         "currency": head.currency,
         "model_version": head.model_version,
+        **({"ranked_by": head.ranked_by} if head.ranked_by else {}),
         "gate_titles": dict(sorted(head.gate_titles.items())),
         "weeks": head.weeks,
         "months": head.months,

@@ -10,6 +10,7 @@ function overviewPage() {
   const untouched = SUMMARY.untouched;
   return [
     h('h1', {}, HEAD.owner ? `${HEAD.owner}: this list at a glance` : 'This list at a glance'),
+    HEAD.ranked_by ? h('p', {class: 'caution'}, `This list is ${HEAD.ranked_by}. A chance is still a chance of buying; a reason says what the baseline weighs, where it weighs anything of the account.`) : null,
     PLAYS.length ? null : emptyList(),
     h('div', {class: 'tiles'},
       tile(number(SUMMARY.plays), 'plays listed', `on ${plural(SUMMARY.accounts, 'account')}`, route('worklist')),

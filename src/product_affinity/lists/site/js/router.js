@@ -52,7 +52,7 @@ function drawTop(path, isSafe) {
   })));
   // What is shared on a screen names no other customer and no internal page.
   document.getElementById('top').replaceChildren(
-    h('p', {class: 'brand'}, h('strong', {}, HEAD.project), isSafe ? null : h('span', {}, `as of ${HEAD.as_of}${HEAD.owner ? ` · ${HEAD.owner}` : ''}`)),
+    h('p', {class: 'brand'}, h('strong', {}, HEAD.project), isSafe ? null : h('span', {}, `as of ${HEAD.as_of}${HEAD.owner ? ` · ${HEAD.owner}` : ''}${HEAD.ranked_by ? ' · ranked by a baseline' : ''}`)),
     isSafe ? '' : menu, themeButton());
   document.getElementById('foot').replaceChildren(...(isSafe ? [] : [h('p', {},
     `Facts before ${HEAD.as_of} · model ${HEAD.model_version} · chance = probability of a first paid start within ${HEAD.horizon_days} days, not readiness · `,
