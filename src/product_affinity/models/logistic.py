@@ -80,6 +80,7 @@ def fit_logistic(
     offset: Vector,
     prior: Prior,
     start: Vector | None = None,
+    tolerance: float = TOLERANCE,
 ) -> LogisticFit:
     r"""Minimise :math:`\sum_i w_i \ell(y_i, o_i + x_i\beta) + \frac12\sum_j\lambda_j(\beta_j-\mu_j)^2`.
 
@@ -97,6 +98,8 @@ def fit_logistic(
         Penalty and bounds per coefficient.
     start : ndarray of shape (d,), optional
         Where to start; the prior mean by default.
+    tolerance : float
+        Largest change of a coefficient in the last step, > 0.
 
     Returns
     -------
@@ -111,7 +114,7 @@ def fit_logistic(
         gradient, hessian = problem.derivatives(beta)
         step = _newton_step(beta, gradient, hessian, prior)
         beta, value, moved = _line_search(problem, beta, value, gradient, step)
-        if moved < TOLERANCE:
+        if moved < tolerance:
             break
     return LogisticFit(beta, problem.log_evidence(value, hessian), hessian)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from product_affinity.models.encoding import FloatMatrix, IntVector
 from product_affinity.models.linear_terms import LinearTerms
-from product_affinity.models.logistic import LogisticFit, Matrix, Prior, Vector, fit_logistic
+from product_affinity.models.logistic import TOLERANCE, LogisticFit, Matrix, Prior, Vector, fit_logistic
 
 #: prior precision of the pooled intercept: practically free
 INTERCEPT_PRECISION = 1e-3
@@ -25,6 +25,8 @@ PENALTIES = tuple(float(value) for value in 3.0 ** np.arange(-1, 10))
 FIRST_PENALTY = 27.0
 FIRST_DEVIATION_PENALTY = 81.0
 DEVIATION_ROUNDS = 5
+#: tolerance of fits that only choose a penalty: the last one of all is exact
+ROUGH = 1e-2
 #: rounds in which pooled coefficients get precisions of their own
 POOLED_ROUNDS = 4
 #: how many coefficients' worth the common variance counts for each column's: deviations, pooled coefficients
@@ -191,16 +193,20 @@ class _RidgeFit:
             squares = fit.coefficients[1:] ** 2
             precision = learnt_precision(squares, _determined(fit, precision), SHARED_POOLED)
             fit = self._pooled_at(precision, fit.coefficients)
-        return precision, fit.coefficients
+        return precision, self._pooled_at(precision, fit.coefficients, TOLERANCE).coefficients
 
-    def _pooled_at(self, penalty: float | Vector, start: Vector | None) -> LogisticFit:
+    def _pooled_at(self, penalty: float | Vector, start: Vector | None, tolerance: float = ROUGH) -> LogisticFit:
         precision = np.append(INTERCEPT_PRECISION, np.broadcast_to(penalty, self.size))
         prior = Prior(precision, np.zeros(1 + self.size), self.lower, self.upper)
         data = self.data
-        return fit_logistic(self.design, data.target, data.weight, data.offset, prior, start)
+        return fit_logistic(self.design, data.target, data.weight, data.offset, prior, start, tolerance)
 
     def products(
-        self, beta: Vector, deviations: Vector, start: Mapping[int, LogisticFit] | None = None
+        self,
+        beta: Vector,
+        deviations: Vector,
+        start: Mapping[int, LogisticFit] | None = None,
+        tolerance: float = TOLERANCE,
     ) -> dict[int, LogisticFit]:
         """Complete coefficients of each deviating product, shrunk towards the pooled ones."""
         prior = Prior(np.append(1.0, deviations), beta, self.lower, self.upper)
@@ -208,7 +214,8 @@ class _RidgeFit:
         for code, at in self.rows.items():
             first = start[code].coefficients if start else None
             data = self.data
-            fits[code] = fit_logistic(self.design[at], data.target[at], data.weight[at], data.offset[at], prior, first)
+            parts = (self.design[at], data.target[at], data.weight[at], data.offset[at])
+            fits[code] = fit_logistic(*parts, prior, first, tolerance)
         return fits
 
     def deviation_penalties(self, beta: Vector) -> Vector:
@@ -216,7 +223,7 @@ class _RidgeFit:
         precision = np.full(self.size, FIRST_DEVIATION_PENALTY)
         fits: dict[int, LogisticFit] | None = None
         for _ in range(DEVIATION_ROUNDS):
-            fits = self.products(beta, precision, fits)
+            fits = self.products(beta, precision, fits, ROUGH)
             squares = np.zeros(self.size)
             determined = np.zeros(self.size)
             for fit in fits.values():
