@@ -28,6 +28,7 @@ class Rows:
     columns: dict[str, str]
     types: dict[str, str]
     numbered: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

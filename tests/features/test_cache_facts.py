@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from product_affinity.features import build_features
 from product_affinity.features.cache import Reuse
 from product_affinity.schema import TABLES
+from tests.features.builders import family
 from tests.features.small_company import AS_OFS, small_facts, small_frames
 from tests.features.test_cache import FAMILIES, Company, same
 
@@ -112,6 +113,17 @@ def test_another_order_of_rows_is_no_change(company, copy):
     shuffled = {name: frame.sample(frac=1, random_state=3).reset_index(drop=True) for name, frame in FRAMES.items()}
     _, reuse = company.build(copy, facts=small_facts(shuffled), families=FEW)
     assert reuse == Reuse(reuse.parts, reuse.parts, 0)
+
+
+def test_a_table_that_comes_back_builds_what_needs_it_though_it_reads_no_row(company, tmp_path):
+    query = "select account_id, as_of, 1 as n from rows"
+    needy = (family("own", query=query, columns={"n": {"needs": ["tickets"]}}),)
+    without = small_facts({name: frame for name, frame in FRAMES.items() if name != "tickets"})
+    before, _ = company.build(tmp_path, facts=without, families=needy)
+    assert before.account["own_n"].isna().all()
+    after, reuse = company.build(tmp_path, families=needy)
+    assert after.account["own_n"].eq(1).all()
+    assert reuse.found == 0
 
 
 _change = st.tuples(

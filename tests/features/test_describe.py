@@ -84,6 +84,16 @@ def test_the_query_that_is_told_is_the_one_that_computes_the_column(small, name)
     assert table[name].notna().any()
 
 
+def test_peers_tell_what_each_customer_owned_at_the_date(small):
+    facts, _, pairs = small
+    told = column_query(facts, FAMILIES, find_column(FAMILIES, "commercial_peers"), DAY)
+    assert "segment and industry" in told
+    owned = pairs.loc[pairs["status"] == "owned", ["account_id", "product_id"]]
+    found = {pair for pair in facts.connection.execute(told).fetchall() if pair[0] in {*pairs["account_id"]}}
+    assert found == {*owned.itertuples(index=False, name=None)}
+    assert len(found) > 10
+
+
 def test_a_change_tells_both_dates(small):
     told = column_query(small[0], FAMILIES, find_column(FAMILIES, "ownership_seats_growth_change_180d"), DAY)
     assert f"date '{DAY}'" in told

@@ -12,8 +12,8 @@ from product_affinity.features import build_features
 from product_affinity.project import signals as forms
 from product_affinity.project.families import FeatureFamily, feature_columns, load_families
 from product_affinity.project.queries import RELATIONS
-from tests.company import account, catalog, company
-from tests.features.builders import DESCRIBED, family, pairs_of, spine_of
+from tests.company import account, catalog, company, subscription
+from tests.features.builders import DESCRIBED, build, family, pairs_of, spine_of
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = load_families(ROOT / "features")
@@ -71,7 +71,26 @@ def signal(**changes: object) -> str:
         (signal(grain="pair", source="surveys", of="score"), "surveys has no product_id; say with `match`"),
         (signal(source="spine", of="segmnt", ops="[last]", windows=None), "(did you mean segment?)"),
         (signal(source="spine", of="segment"), "spine.segment takes ops: [last] and nothing else"),
-        (signal(where="{events: {abov: 0}}"), "signals.users.where"),
+        (
+            signal(where="{events: {abov: 0}}"),
+            "features/usage.yml: signals.users.where.events.abov: unknown key (did you mean above?)",
+        ),
+        (signal(where="{events: {above: x}}"), "signals.users.where.events.above: Input should be a valid number"),
+        (signal(where="{events: {}}"), "signals.users.where.events: give above, at_least, below or at_most"),
+        (signal(where="{date: 2026-01-01}"), "signals.users.where.date: give a text, a number, true, false or null"),
+        (signal(where="{events: [[1]]}"), "signals.users.where.events: give a text, a number, true, false or null"),
+        (
+            signal(source="opportunities", of=None, ops="[count]", where="{result: losst}"),
+            "signals.users: where: result is never losst (did you mean lost?)",
+        ),
+        (
+            signal(source="opportunities", of=None, ops="[count]", where="{kind: [crosssell, new]}"),
+            "signals.users: where: kind is never crosssell (did you mean cross_sell?)",
+        ),
+        (
+            signal(source="tickets", of=None, ops="[count]", where="{priority: {above: 1}}"),
+            "signals.users: where: priority is never > 1",
+        ),
         (
             signal(source="opportunities", of=None, ops="[count]", windows=None, where="{result: null}"),
             "where: result is empty while a row runs",
@@ -95,6 +114,36 @@ def test_a_typo_stops_the_run_with_file_key_and_closest_match(tmp_path, text, me
         load_families(write(tmp_path, text))
     assert message in str(error.value)
     assert str(error.value).startswith(("features/usage.yml", str(tmp_path)))
+
+
+@pytest.mark.parametrize("wanted", ["{abov: 0}", "{above: 0, bellow: 1}", "[[1]]", "2026-01-01"])
+def test_one_fault_of_a_condition_is_one_line(tmp_path, wanted):
+    with pytest.raises(UsageError) as error:
+        load_families(write(tmp_path, signal(where=f"{{events: {wanted}}}")))
+    assert "\n" not in str(error.value)
+
+
+def test_a_condition_keeps_its_form_and_an_open_column_its_words(tmp_path):
+    text = signal(source="signals", of=None, ops="[count]", where="{kind: [fundng, 1, null], amount: {above: 0}}")
+    (loaded,) = load_families(write(tmp_path, text))
+    assert loaded.signals["users"].where == {"kind": ("fundng", 1, None), "amount": forms.Bound(above=0)}
+
+
+def test_what_a_missing_number_of_seats_means_is_so():
+    """Nothing owned, or no seats known of what is owned: never 0."""
+    own = next(family for family in FAMILIES if family.family == "ownership")
+    facts = company(
+        account("A"),
+        subscription("A", "crm", "2025-01-01", seats=0),
+        subscription("B", "crm", "2025-01-01"),
+        subscription("C", "crm", "2025-01-01", "2025-06-01", seats=2),
+    )
+    tables = build(facts, own, as_ofs=["2026-01-01"], accounts=("A", "B", "C"), owned={"A": ["crm"], "B": ["crm"]})
+    for name in ("ownership_seats_sum", "ownership_core_seats_sum"):
+        assert tables.account[name].fillna(-1).tolist() == [0, -1, -1]
+        assert next(column for column in COLUMNS if column.name == name).missing.startswith(
+            "nothing owned, or no seats"
+        )
 
 
 DERIVED = "derived:\n  share: {value: %s, unit: share, missing: unknown, direction: none, reason: none}\n"

@@ -73,6 +73,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 def test_training_leaves_evidence_that_every_check_can_read(demo):
     report = compare_project(demo.project, UNTIL)
+    assert report.is_champion
     assert report.sides.champion is None
     assert report.sides.challenger == champion(demo.project.var).version
     assert {check.code for check in report.checks} == {f"P{n:02d}" for n in range(1, 12)}
@@ -87,6 +88,7 @@ def test_promoting_the_champion_again_changes_nothing(copy):
 def test_after_a_rollback_the_lists_are_the_same_bytes(copy):
     before, first = digest(copy.lists), champion(copy.project.var).version
     second = another_challenger(copy)
+    assert not compare_project(copy.project, UNTIL).is_champion
     assert second in promote_project(copy.project, UNTIL)
     assert champion(copy.project.var).version == second != first
     copy.nightly()

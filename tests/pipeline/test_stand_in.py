@@ -25,7 +25,7 @@ from product_affinity.pipeline.nightly import score_date, score_project
 from product_affinity.pipeline.prepare import prepare
 from product_affinity.pipeline.promotion import compare_project, promote_project
 from product_affinity.pipeline.scoring import check_families, explain_rows, scorecard_fingerprint, value_pairs
-from product_affinity.pipeline.stand_in import Choice, choose_baseline, keep_stand_in
+from product_affinity.pipeline.stand_in import Choice, choose_baseline, keep_stand_in, suspected_inputs
 from product_affinity.pipeline.table import build_table, build_training_table, label_column
 from product_affinity.registry.champion import install, latest_challenger
 from product_affinity.registry.evidence import Evidence, read_evidence, write_evidence
@@ -126,7 +126,8 @@ def test_a_refused_challenger_s_baseline_ranks_until_a_model_passes(refused, dem
     first = digest(refused.lists)
     assert run(monkeypatch, "nightly", "--strict", *place) == 12
     assert run(monkeypatch, "score", "--strict", *place) == 12
-    assert capsys.readouterr().err.count("no model has passed the gate") == 2
+    asked = f"--strict asks for a model, and this date would be {standing.words}. See `affinity compare`"
+    assert " ".join(capsys.readouterr().err.split()).count(asked) == 2
     assert digest(refused.lists) == first
     refused.nightly()
     assert digest(refused.lists) == first  # the same inputs, the same bytes
@@ -234,6 +235,11 @@ def test_every_baseline_can_rank_a_night(refused, monkeypatch):
     write_evidence(var, Evidence(suspicious, evidence.predictions, evidence.ranking))
     keep_stand_in(prepared, training, challenger, progress=silent)
     assert stand_in(var, KEPT).manifest.baseline in ("popularity", "activity", "scorecard")
+    # so is one of several that nothing proves in time and that have much together
+    spread = (("x", 0.7), ("commercial_affinity_max", 0.15), ("y", 0.15), *((f"usage_{k}", 0.0) for k in range(50)))
+    told = {"gain_shares": spread, "unproven": ("commercial_affinity_max", "y")}
+    write_evidence(var, Evidence(evidence.sides.model_copy(update=told), evidence.predictions, evidence.ranking))
+    assert suspected_inputs(project, challenger.version) == {"x", "y", "commercial_affinity_max"}
     write_evidence(var, evidence)
 
     label = training.rows[label_column(90)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,49 @@ def test_one_feature_is_suspicious_before_it_is_refused(share, expected):
 )
 def test_few_features_have_large_shares_by_chance(share, inputs, expected):
     assert state(judged(evidence(gain_shares=shares("a", share, inputs))), "P09") == expected
+
+
+@pytest.mark.parametrize(("blur", "expected"), [(1.0, "refused"), (0.05, "warned")])
+def test_a_baseline_that_ranks_better_is_seen_though_its_level_is_worse(blur, expected):
+    """It knows the truth's ranking, at chances that are far too high."""
+    truth = log_odds(ROWS["truth"])
+    blurred = probability(truth + np.random.default_rng(7).normal(0, blur, len(ROWS)))
+    columns = {"blend": blurred, "sharp": probability(truth + 1.5)}
+    report = judged(evidence(columns=columns, baselines=("popularity", "sharp")))
+    check = next(check for check in report.checks if check.code == "P04")
+    assert check.figures["sharp_value"] > 0  # by log-loss it is better than both
+    assert check.state == expected
+    assert "sharp ranks better" in check.words
+
+
+def test_a_baseline_that_says_the_same_of_everybody_has_no_slope():
+    traces = 0.05 + 1e-9 * np.random.default_rng(8).normal(size=len(ROWS))
+    row = next(
+        row for row in judged(evidence(columns={"popularity": traces})).figures if row["metric"] == "calibration_slope"
+    )
+    assert row["popularity"] is None
+    assert row["challenger"] == pytest.approx(1, abs=0.2)
+
+
+def test_the_champion_is_told_from_a_challenger():
+    first = judged(evidence(champion=None, champion_trained_as_of=None, comparison="no_champion"))
+    installed = replace(first, is_champion=True)
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(installed.render())
+    shown = capture.get()
+    assert "is the champion; judged as at its promotion, against the baselines alone: there was no champion" in shown
+    assert "may be promoted" not in shown
+    assert "intact" not in shown
+    assert (installed.to_json()["promote"], installed.to_json()["is_champion"]) == (False, True)
+
+
+@pytest.mark.parametrize(("least", "advice"), [(30, "run `affinity train` again"), (10_000, "more history is needed")])
+def test_a_bundle_unlike_its_backtest_is_told_what_helps(least, advice):
+    shuffled = np.random.default_rng(2).permutation(ROWS["truth"])
+    report = judged(evidence(columns={"bundle": shuffled}), min_adoptions=least)
+    check = next(check for check in report.checks if check.code == "P11")
+    assert advice in check.words
 
 
 @pytest.mark.parametrize(

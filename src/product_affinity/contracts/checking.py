@@ -19,7 +19,7 @@ from product_affinity.contracts.casts import can_fail, cast_value, is_written, t
 from product_affinity.contracts.days import SUFFIX, days_query
 from product_affinity.contracts.examples import first_examples, shorten
 from product_affinity.contracts.extras import REASON, Extra, find_extras, missing_columns
-from product_affinity.contracts.facts import SQL_TYPES, dated_select
+from product_affinity.contracts.facts import SQL_TYPES, dated_select, local_day
 from product_affinity.contracts.raw_rows import RawRows
 from product_affinity.contracts.report import TableReport, Violation
 from product_affinity.contracts.rules import LARGEST, Rule, build_rules, row_key, unknown, unreadable
@@ -69,7 +69,9 @@ class TableCheck:
         table = TABLES[raw.name]
         faults = missing_columns(table, raw.columns, list(raw.types), raw.origin)
         extras, notes = find_extras(self.connection, table, raw.relation, raw.columns, raw.types)
-        rows_in = self._type_rows(table, raw, settings, extras)
+        self._type_rows(table, raw, settings, extras)
+        notes += raw.notes + self._leave_out(table, raw, settings)
+        rows_in = self._count("typed")
         rules = self._rules(table, raw, settings, extras)
         if faults:
             rules = [Rule("", faults[0].split(" (")[0].removeprefix(f"{table.name}: "), "true")]
@@ -92,7 +94,7 @@ class TableCheck:
         )
         return Checked(report, tuple(faults))
 
-    def _type_rows(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> int:
+    def _type_rows(self, table: Table, raw: RawRows, settings: TableSettings, extras: tuple[Extra, ...]) -> None:
         lines = ["_row"]
         for name, theirs in raw.columns.items():
             kind = _kind(table, name)
@@ -113,7 +115,15 @@ class TableCheck:
         self.connection.execute(
             f"create temp table typed as select *{flags} from (select {', '.join(lines)} from {raw.relation})"
         )
-        return self._count("typed")
+
+    def _leave_out(self, table: Table, raw: RawRows, settings: TableSettings) -> tuple[str, ...]:
+        """Drop the rows that happened before `since`, and say how many; one without a readable day is a fault."""
+        event = table.column(table.event or "")
+        if settings.since is None or event is None or event.name not in raw.columns:
+            return ()
+        day = local_day(event.name, self.timezone) if event.kind == "timestamp" else event.name
+        (rows,) = self._row(f"delete from temp.typed where {day} < date '{settings.since}'")
+        return (f"{rows:,} rows before {settings.since} left out",) if rows else ()
 
     def _reference_flags(self, table: Table, raw: RawRows) -> list[str]:
         flags = []

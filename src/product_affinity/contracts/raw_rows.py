@@ -35,3 +35,7 @@ class RawRows(Protocol):
     @property
     def numbered(self) -> bool:
         """Whether `_row` is the row's number in the source."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be known of the rows that were chosen."""

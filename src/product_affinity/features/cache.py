@@ -195,6 +195,8 @@ def _tables_of(families: Sequence[FeatureFamily]) -> list[str]:
 
 def _tables_read(family: FeatureFamily) -> set[str]:
     read = {str(signal.source) for _, signal in family.resolved()} | set(tables_read(family.query or "select 1"))
+    # a table that a column needs decides whether there is a value, read or not
+    read |= {table for declared in family.columns.values() for table in declared.needs}
     named = read & set(TABLES)
     # which product is the core one, and all encodings, are read from the subscriptions
     named.add("subscriptions")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from product_affinity.contracts.facts import Facts
+from product_affinity.contracts.facts import Facts, usable
 from product_affinity.errors import UsageError, did_you_mean
 from product_affinity.features.affinity import PAID_INTERVALS
 from product_affinity.features.build import FeatureTables
@@ -19,6 +19,8 @@ from product_affinity.features.scans import Scan, plan_scans
 from product_affinity.features.tiles import compile_scan
 from product_affinity.project.families import FeatureFamily, derivations, feature_columns
 from product_affinity.project.feature_columns import FeatureColumn
+from product_affinity.project.signals import Encoding
+from product_affinity.spine.accounts import PAID, RUNNING
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 MOST_WORDS = 10
@@ -26,6 +28,16 @@ _SCAN_NOTE = (
     "-- fe_accounts, fe_products: codes of ids; fe_spine, fe_pairs, fe_owned: rows asked for; fe_dates: as-of dates;\n"
     "-- fe_days: per day the first as-of date after it and the last one whose window holds it"
 )
+
+
+_OWNED = f"""
+select sub.account_id, sub.product_id
+from facts.subscriptions as sub
+cross join (select date '{{as_of}}' as as_of) as dates
+where {usable("sub", "dates.as_of")} and {PAID}
+group by all
+having bool_or({RUNNING})
+order by all"""
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,7 @@ def column_query(facts: Facts, families: tuple[FeatureFamily, ...], column: Feat
     if column.signal in family.columns:
         return compile_query(facts, family, as_of, 0)
     if column.signal in family.encodings:
-        return f"-- {column.definition}\n-- learnt from what of this was known before {as_of}{PAID_INTERVALS.rstrip()}"
+        return f"-- {column.definition}\n{_learnt_from(family.encodings[column.signal], as_of)}"
     if column.signal in family.derived:
         return f"-- no query: arithmetic on other columns\n-- {column.definition}"
     source = dict(family.resolved())[column.signal].source
@@ -162,6 +174,16 @@ def column_query(facts: Facts, families: tuple[FeatureFamily, ...], column: Feat
     if not scans:
         return f"-- no query: there is no table {source}, so the column is missing"
     return f"{_SCAN_NOTE}\n" + "\n;\n".join(_written(scan, as_of) for scan in scans)
+
+
+def _learnt_from(encoding: Encoding, as_of: dt.date) -> str:
+    """The SQL of the facts a rate is learnt from, and what else it reads."""
+    if encoding.form == "peers":
+        given = " and ".join(encoding.given)
+        return (
+            f"-- learnt from what each customer owned at {as_of}, beside its {given} then{_OWNED.format(as_of=as_of)}"
+        )
+    return f"-- learnt from what of this was known before {as_of}{PAID_INTERVALS.rstrip()}"
 
 
 def _scans_of(facts: Facts, family: FeatureFamily, column: FeatureColumn) -> list[Scan]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from product_affinity.backtest import BacktestResult, plan_folds, run_backtest, write_report
+from product_affinity.backtest import BacktestResult, plan_folds, run_backtest
 from product_affinity.backtest.baselines import SCORECARD
+from product_affinity.pipeline.backtest_files import inputs, keep_backtest, kept_backtest
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.recipe import further_horizons
 from product_affinity.pipeline.table import PairTable, build_training_table
 from product_affinity.project import Project
 from product_affinity.rules import build_evidence, scorecard_points
-
-INPUTS = "inputs.json"
-REPORT = "report.html"
 
 
 def backtest_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> BacktestResult:
@@ -36,15 +31,10 @@ def backtest_prepared(prepared: Prepared, table: PairTable, *, jobs: int, progre
     ------
     ContractError : history is too short for a single fold.
     """
+    rests_on = inputs(prepared)  # now: code may be edited while it runs
     scored = replace(table, rows=with_scorecard(prepared, table, progress=progress))
     result = backtest_table(prepared.project, scored, prepared.as_of, jobs=jobs, progress=progress)
-    folder = _folder(prepared.project, prepared.as_of)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / INPUTS).unlink(missing_ok=True)
-    result.write(folder)
-    write_report(folder / REPORT, result, project=prepared.project.settings.project.name, as_of=prepared.as_of)
-    # written last: figures without it are of a backtest that did not finish
-    (folder / INPUTS).write_text(json.dumps(inputs(prepared), indent=1, sort_keys=True), "utf-8")
+    keep_backtest(prepared, result, rests_on)
     return result
 
 
@@ -60,41 +50,10 @@ def with_scorecard(prepared: Prepared, table: PairTable, *, progress: Progress) 
     return table.rows.assign(**{SCORECARD: points.to_numpy()})
 
 
-def inputs(prepared: Prepared) -> dict[str, object]:
-    """Return what a backtest's figures depend on: sources, definitions, specification, times."""
-    project = prepared.project
-    return {
-        "sources": prepared.report.fingerprint,
-        "families": {family.family: family.fingerprint for family in project.families},
-        "spec": project.model_spec.model_dump(mode="json", exclude={"gate"}),
-        "time": project.settings.time.model_dump(mode="json"),
-        # the scorecard is a baseline
-        "readiness": project.playbook.readiness.model_dump(mode="json"),
-    }
-
-
 def backtest_metrics(prepared: Prepared) -> dict[str, Any]:
     """Return the figures of a finished backtest of the same inputs and date, empty where there is none."""
-    folder = _folder(prepared.project, prepared.as_of)
-    written = folder / INPUTS
-    if not written.exists() or json.loads(written.read_text("utf-8")) != inputs(prepared):
-        return {}
-    return dict(json.loads((folder / "metrics.json").read_text("utf-8")))
-
-
-def backtest_predictions(prepared: Prepared) -> pd.DataFrame:
-    """Return the test predictions of the backtest whose figures `backtest_metrics` returns."""
-    return pd.read_parquet(_folder(prepared.project, prepared.as_of) / "predictions.parquet")
-
-
-def backtest_baselines(metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the baselines among the models of a backtest."""
-    compared = {row["baseline"] for row in metrics["differences"]}
-    return tuple(model["model"] for model in metrics["models"] if model["model"] in compared)
-
-
-def _folder(project: Project, as_of: dt.date) -> Path:
-    return project.var / "backtest" / str(as_of)
+    kept = kept_backtest(prepared)
+    return kept.metrics if kept else {}
 
 
 def backtest_table(

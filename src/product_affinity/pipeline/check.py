@@ -32,6 +32,7 @@ from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES
 from product_affinity.sources import RawTables, SourceTable, load_rows, map_tables, open_sources
 from product_affinity.sources.mapping import unused_tables
+from product_affinity.sources.needed import named_words
 
 CODE = ("schema", "sources", "contracts", "outcomes")
 
@@ -125,7 +126,8 @@ def check_sources(project: Project, as_of: dt.date, threads: int = 2) -> CheckRe
     connection = open_engine(threads)
     try:
         with open_sources(connection, _source_place(project), workspace) as raw:
-            found = map_tables(raw, project.settings.sources.tables)
+            zone, named = project.settings.project.timezone, named_words(project.root)
+            found = map_tables(raw, project.settings.sources.tables, timezone=zone, named=named)
             raw, found = merge_outcomes(
                 raw,
                 found,

@@ -164,7 +164,7 @@ def score_date(project: Project, as_of: dt.date, *, strict: bool = False, jobs: 
     bundle = ranker(project.var)
     if strict and isinstance(bundle, StandIn):
         raise RefusedError(
-            f"not {bundle.words}, because --strict asks for a model. "
+            f"--strict asks for a model, and this date would be {bundle.words}. "
             "See `affinity compare` for what refuses the challenger, or leave --strict out."
         )
     check_families(bundle, project)

@@ -11,6 +11,7 @@ from product_affinity.project import Project
 from product_affinity.registry import champion as pointers
 from product_affinity.registry.champion import install, latest_challenger, record_refusal
 from product_affinity.registry.evidence import has_evidence, no_evidence, read_evidence
+from product_affinity.registry.gains import unproven_beyond_chance
 from product_affinity.registry.gate import GateReport, check_challenger
 from product_affinity.registry.stand_in import let_stand_in, standing_in
 from product_affinity.registry.tracking import TrackingError, alias_champion, note_decision, tracking_store
@@ -30,13 +31,15 @@ def compare_project(project: Project, as_of: dt.date) -> GateReport:
     challenger = latest_challenger(project.var)
     standing = pointers.intact_champion(project.var)
     current = standing.version if standing else None
+    is_champion = current == challenger.version
     evidence = read_evidence(project.var, challenger.version)
     # a challenger that was promoted is judged by what it was promoted on
-    if current != challenger.version:
+    if not is_champion:
         evidence.check_against(current)
     report = check_challenger(evidence, project.model_spec, as_of=as_of)
     baseline = standing_in(project.var)
-    return replace(report, stands_in=f"{baseline.words} ({baseline.version})" if baseline else "")
+    stands_in = f"{baseline.words} ({baseline.version})" if baseline else ""
+    return replace(report, stands_in=stands_in, is_champion=is_champion)
 
 
 def promote_project(project: Project, as_of: dt.date) -> str:
@@ -62,7 +65,7 @@ def promote_project(project: Project, as_of: dt.date) -> str:
     if report.refusals:
         record_refusal(project.var, challenger.version, why=report.words, at=str(as_of))
         _note(project, challenger.version, f"refused: {report.words}")
-        report.raise_if_refused(_meanwhile(project, challenger.version, _suspected(report)))
+        report.raise_if_refused(_meanwhile(project, challenger.version, _suspected(project, report)))
     bundle = install(project.var, challenger.folder, why=report.words, at=str(as_of))
     return (
         f"champion is {bundle.version}, trained as of {bundle.manifest.trained_as_of}: {report.words}; "
@@ -89,10 +92,13 @@ def rollback_project(project: Project, as_of: dt.date, *, why: str) -> str:
     return said + _alias(project, bundle.version, f"restored: {why}")
 
 
-def _suspected(report: GateReport) -> str | None:
+def _suspected(project: Project, report: GateReport) -> str | None:
     """Return the input that may know the answer where a check says that one does."""
-    is_leak = any(check.code in LEAK_CHECKS for check in report.refusals)
-    return next((name for name, _ in report.sides.gain_shares), None) if is_leak else None
+    if not any(check.code in LEAK_CHECKS for check in report.refusals):
+        return None
+    shares = dict(report.sides.gain_shares)
+    together = unproven_beyond_chance(shares, report.sides.unproven, project.model_spec.gate.warn_gain_share)
+    return next(iter(together or shares), None)
 
 
 def _meanwhile(project: Project, challenger: str, suspected: str | None = None) -> str:

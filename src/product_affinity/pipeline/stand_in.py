@@ -21,6 +21,7 @@ from product_affinity.project import Project
 from product_affinity.project.families import FeatureColumn
 from product_affinity.registry.champion import CHAMPION, has_pointer
 from product_affinity.registry.evidence import has_evidence, read_evidence
+from product_affinity.registry.gains import unproven_beyond_chance
 from product_affinity.registry.stand_in import BaselineScorer, StandIn, keep_baseline, let_stand_in
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def _lineup(
 
 
 def suspected_inputs(project: Project, challenger: str) -> set[str]:
-    """Return the inputs with so much of a tested challenger's gain that they may know the answer (check P09).
+    """Return the inputs with so much of a tested challenger's gain, alone or together, that they may know the answer.
+
+    Check P09 says the same of them.
 
     A baseline that reads one would look like the best of all, and be worth as little as the challenger.
     """
@@ -105,7 +108,8 @@ def suspected_inputs(project: Project, challenger: str) -> set[str]:
     sides, gate = read_evidence(project.var, challenger).sides, project.model_spec.gate
     limits = ((name, gate.warn_gain_share if name in sides.unproven else gate.max_gain_share, share)
               for name, share in sides.gain_shares)  # fmt: skip
-    return {name for name, limit, share in limits if share > limit}
+    together = unproven_beyond_chance(dict(sides.gain_shares), sides.unproven, gate.warn_gain_share)
+    return {*together, *(name for name, limit, share in limits if share > limit)}
 
 
 def choose_baseline(metrics: Mapping[str, Any], available: Collection[str]) -> Choice:

@@ -12,12 +12,8 @@ import pandas as pd
 from product_affinity.backtest.horizons import label_column
 from product_affinity.errors import ContractError
 from product_affinity.models.assembly import model_frame
-from product_affinity.pipeline.backtest import (
-    backtest_baselines,
-    backtest_metrics,
-    backtest_predictions,
-    backtest_prepared,
-)
+from product_affinity.pipeline.backtest import backtest_prepared
+from product_affinity.pipeline.backtest_files import KeptBacktest, kept_backtest
 from product_affinity.pipeline.card import model_card
 from product_affinity.pipeline.evidence import Trial, gather_evidence
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
@@ -52,10 +48,10 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
     """
     prepared = prepare(project, as_of, jobs=jobs, progress=progress)
     table = build_training_table(prepared, progress=progress)
-    untested = try_recipe(prepared, table, jobs=jobs, progress=progress)
+    tested, untested = try_recipe(prepared, table, jobs=jobs, progress=progress)
     classifiers = fit_horizons(prepared, table, jobs=jobs, progress=progress)
     manifest = describe_training(prepared, table, classifiers)
-    metrics = backtest_metrics(prepared)
+    metrics = tested.metrics if tested else {}
     bundle = write_challenger(
         project.var,
         classifiers=classifiers,
@@ -63,11 +59,11 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
         metrics=metrics,
         card=model_card(project, manifest, metrics, table.unproven),
     )
-    if not untested:
-        keep_evidence(prepared, table, bundle, jobs=jobs, progress=progress)
+    if tested:
+        keep_evidence(prepared, table, bundle, tested, jobs=jobs, progress=progress)
     ranks = keep_stand_in(prepared, table, bundle, progress=progress)
     progress("tracking the run in MLflow")
-    tracked = track(prepared, bundle, params=training_params(project, table), metrics=metrics)
+    tracked = track(prepared, bundle, params=training_params(project, table), tested=tested)
     learnt = table.rows[label_column(project.settings.time.horizon_days)]
     return (
         f"trained {bundle.version}: {int(learnt.notna().sum()):,} pairs, {int(learnt.sum()):,} adoptions, "
@@ -94,24 +90,30 @@ def fit_horizons(
     return dict(sorted(({time.horizon_days: main} | further).items()))
 
 
-def try_recipe(prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress) -> str:
-    """Run the backtest where its figures are missing; return why it cannot be run, or nothing."""
-    if backtest_metrics(prepared):
-        return ""
+def try_recipe(
+    prepared: Prepared, table: PairTable, *, jobs: int, progress: Progress
+) -> tuple[KeptBacktest | None, str]:
+    """Return the backtest, run where there is none of these inputs and rows, and why it cannot be run, or nothing."""
+    tested = kept_backtest(prepared)
+    if tested and tested.rests_on(table.rows):
+        return tested, ""
     try:
         backtest_prepared(prepared, table, jobs=jobs, progress=progress)
     except ContractError as error:
-        return f"NOT tested, so it cannot be promoted: {error}"
-    return ""
+        return None, f"NOT tested, so it cannot be promoted: {error}"
+    tested = kept_backtest(prepared)
+    return tested, "" if tested else "NOT tested, so it cannot be promoted: another command replaced the backtest"
 
 
-def keep_evidence(prepared: Prepared, table: PairTable, bundle: Bundle, *, jobs: int, progress: Progress) -> None:
+def keep_evidence(
+    prepared: Prepared, table: PairTable, bundle: Bundle, tested: KeptBacktest, *, jobs: int, progress: Progress
+) -> None:
     """Put the challenger's test predictions beside the champion's, for `affinity compare` and `promote`."""
     project = prepared.project
     evidence = gather_evidence(
         recipe_of(project, table, project.settings.time.horizon_days),
         table,
-        Trial(backtest_predictions(prepared), backtest_baselines(backtest_metrics(prepared))),
+        Trial(tested.predictions, tested.baselines),
         bundle,
         intact_champion(project.var),
         min_adoptions=project.model_spec.gate.min_adoptions,
@@ -121,20 +123,17 @@ def keep_evidence(prepared: Prepared, table: PairTable, bundle: Bundle, *, jobs:
     write_evidence(project.var, evidence)
 
 
-def track(prepared: Prepared, bundle: Bundle, *, params: Mapping[str, object], metrics: Mapping[str, Any]) -> str:
+def track(prepared: Prepared, bundle: Bundle, *, params: Mapping[str, object], tested: KeptBacktest | None) -> str:
     """Log the training to MLflow and say where; the bundle is safe whatever becomes of the store."""
     project = prepared.project
     families = {f"features/{family.family}.yml": family.fingerprint for family in project.families}
-    plots = {}
-    if metrics:
-        models = ("blend", *backtest_baselines(metrics))
-        plots = backtest_plots(backtest_predictions(prepared), models)
+    plots = backtest_plots(tested.predictions, ("blend", *tested.baselines)) if tested else {}
     try:
         run = log_training(
             tracking_store(project.var, project.settings.tracking.uri),
             bundle,
             params=params,
-            metrics=tracked_metrics(metrics),
+            metrics=tracked_metrics(tested.metrics if tested else {}),
             fingerprints={"sources": prepared.report.fingerprint, **families},
             git=read_git_state(project.root),
             plots=plots,

@@ -25,7 +25,8 @@ from product_affinity.project.sentences import (
     qualified,
     reason_for,
 )
-from product_affinity.project.signals import Derived, Encoding, QueryColumn, Signal, check_against_schema
+from product_affinity.project.signal_sources import check_against_schema
+from product_affinity.project.signals import Derived, Encoding, QueryColumn, Signal
 
 __all__ = [
     "Derived",

@@ -45,15 +45,17 @@ def tables_read(query: str) -> tuple[str, ...]:
     >>> tables_read("with late as (from tickets) select account_id, as_of, 1 as n from rows, late")
     ('rows', 'tickets')
     """
-    nodes = list(_nodes(_parsed(query)))
-    own = {entry["key"] for node in nodes if "cte_map" in node for entry in node["cte_map"]["map"]}
+    parsed = _parsed(query)
+    nodes = list(_nodes(parsed))
     for node in nodes:
         _check(node)
-    named = {node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"} - own
-    for name in sorted(named):
+    named = sorted(set(_from_outside(parsed, frozenset())))
+    own = {entry["key"] for node in nodes if "cte_map" in node for entry in node["cte_map"]["map"]}
+    for name in named:
         if name not in TABLES and name not in RELATIONS:
-            raise ValueError(f"relation {name} is unknown{did_you_mean(name, (*TABLES, *RELATIONS, *own))}")
-    return tuple(sorted(named))
+            options = (*TABLES, *RELATIONS, *sorted(own - {name}))
+            raise ValueError(f"relation {name} is unknown{did_you_mean(name, options)}")
+    return tuple(named)
 
 
 def uses_as_of(query: str) -> bool:
@@ -84,6 +86,28 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
     if isinstance(tree, list):
         for branch in tree:
             yield from _nodes(branch)
+
+
+def _from_outside(tree: Any, own: frozenset[str]) -> Iterator[str]:
+    """Yield the relations that a branch reads and that are no part (`with`) of the query where they are read.
+
+    A part is seen by the parts after it and by the select they belong to, and nowhere else; by itself only in the
+    repeated half of a recursion. Whatever else bears its name is looked for outside, in files too.
+    """
+    if isinstance(tree, list):
+        for branch in tree:
+            yield from _from_outside(branch, own)
+    if not isinstance(tree, dict):
+        return
+    if tree.get("type") == "BASE_TABLE" and tree["table_name"].lower() not in own:
+        yield tree["table_name"]
+    for part in tree.get("cte_map", {"map": []})["map"]:
+        yield from _from_outside(part["value"], own)
+        own |= {part["key"].lower()}
+    for key, branch in tree.items():
+        repeated = key == "right" and tree.get("type") == "RECURSIVE_CTE_NODE"
+        if key != "cte_map":
+            yield from _from_outside(branch, own | {tree["cte_name"].lower()} if repeated else own)
 
 
 def _check(node: dict[str, Any]) -> None:

@@ -13,6 +13,13 @@ from product_affinity.errors import did_you_mean
 from product_affinity.project.reading import StrictModel
 from product_affinity.schema import TABLES
 
+# What an account owns, and who is there, is told by rows of any age: leaving out old ones would make it untrue.
+SINCE_TABLES = tuple(
+    table.name
+    for table in TABLES.values()
+    if not table.required and any(column.required for column in table.columns if column.name == table.event)
+)
+
 
 def _check_tables(names: Iterable[str]) -> None:
     for name in names:
@@ -66,6 +73,7 @@ class TableSettings(StrictModel):
     name : name of the raw table (file stem, or table of the database); default X.
     query : a select over the raw tables, for what renaming cannot reach.
     columns : our column name to the raw column name.
+    since : first local day that is read; rows whose event lies before it are left out, on a server by the server.
     lag_days : days between a fact and its arrival, where the table has no `known_at`.
     date_format : strptime format, or formats tried in order, of dates and timestamps written as text;
         default ISO 8601.
@@ -74,6 +82,7 @@ class TableSettings(StrictModel):
     name: str | None = None
     query: str | None = None
     columns: dict[str, str] = {}
+    since: dt.date | None = Field(default=None, ge=dt.date(1970, 1, 1))
     lag_days: int = Field(default=0, ge=0, le=365)
     date_format: tuple[str, ...] = ()
 
@@ -99,6 +108,12 @@ class SourceSettings(StrictModel):
     @classmethod
     def _known_tables(cls, value: dict[str, TableSettings]) -> dict[str, TableSettings]:
         _check_tables(value)
+        for name, table in value.items():
+            if table.since is not None and name not in SINCE_TABLES:
+                raise ValueError(
+                    f"{name}: takes no since, as its rows of any age say what is true today; it is for "
+                    f"{', '.join(SINCE_TABLES)}"
+                )
         return value
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
 from product_affinity.errors import did_you_mean
 from product_affinity.project.expressions import Node, names_in, parse
 from product_affinity.project.feature_columns import Direction, Grain, Role, Side
 from product_affinity.project.reading import StrictModel
 from product_affinity.project.sentences import check_reasons
-from product_affinity.schema import TABLES, Table
+from product_affinity.schema import TABLES
 
 OPS = (
     "sum", "count", "mean", "max", "last", "distinct", "days_since",
@@ -74,7 +75,17 @@ class Bound(StrictModel):
         return self
 
 
-Wanted = Scalar | tuple[Scalar, ...] | Bound
+def _by_shape(value: object) -> object:
+    """A mapping is a bound and nothing else, so that a misspelt one is told as a bound's misspelt key."""
+    if isinstance(value, Mapping):
+        return Bound.model_validate(value)
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not isinstance(value, Bound) and not all(isinstance(one, Scalar) for one in listed):
+        raise ValueError("give a text, a number, true, false or null, a list of these, or a bound ({above: 0})")
+    return value
+
+
+Wanted = Annotated[Scalar | tuple[Scalar, ...] | Bound, BeforeValidator(_by_shape)]
 
 
 class Described(StrictModel):
@@ -163,7 +174,7 @@ class Signal(Described):
             parts.append("over what runs at as_of")
         if window is not None:
             parts.append(_window_words(op, window))
-        parts += [f"where {name} is {_value_words(value)}" for name, value in self.where.items()]
+        parts += [f"where {name} is {value_words(value)}" for name, value in self.where.items()]
         parts += [f"where {name} is in the product's {target[7:]}" for name, target in self.match.items()]
         if self.grain == "pair" and not self.match and self.source != "catalog":
             parts.append("of the target product")
@@ -317,66 +328,13 @@ def _window_words(op: str, window: int) -> str:
     return f"against {window} days before" if op == "change" else f"over [as_of − {window} d, as_of)"
 
 
-def _value_words(wanted: Wanted) -> str:
+def value_words(wanted: Wanted) -> str:
+    """Say what a row's value must be.
+
+    >>> value_words(("won", None)), value_words(Bound(above=0, at_most=9))
+    ('won or missing', '> 0 and <= 9')
+    """
     if isinstance(wanted, Bound):
         return " and ".join(f"{sign} {value:g}" for sign, value in wanted.tests)
     values = wanted if isinstance(wanted, tuple) else (wanted,)
     return " or ".join("missing" if value is None else str(value) for value in values)
-
-
-def check_against_schema(signal: Signal) -> None:
-    """Check a signal whose family's defaults are filled in against the source it reads.
-
-    Raises
-    ------
-    ValueError : a source, column or combination that does not exist; with the closest match.
-    """
-    source = signal.source
-    if source not in SOURCES:
-        raise ValueError(f"source: {source} is unknown{did_you_mean(str(source), SOURCES)}")
-    if source in ("spine", "catalog"):
-        _check_frame_signal(signal)
-        return
-    table = TABLES[source]
-    known = [*(c.name for c in table.columns), *VIRTUAL_COLUMNS.get(source, ())]
-    named = [("of", signal.of), ("event", signal.event), *(("where", name) for name in signal.where)]
-    for key, name in [*named, *(("match", name) for name in signal.match)]:
-        if name is not None and name not in known and (table.extras == "none" or key == "event"):
-            raise ValueError(f"{key}: {source} has no column {name}{did_you_mean(name, known)}")
-    for target in signal.match.values():
-        if target.removeprefix("target.") not in TARGET_LISTS or not target.startswith("target."):
-            options = [f"target.{name}" for name in TARGET_LISTS]
-            raise ValueError(f"match: {target} is unknown{did_you_mean(target, options)}")
-    _check_closing(signal, table)
-    if signal.running and source not in RUNNING_UNTIL:
-        raise ValueError(f"running: {source} has no end{did_you_mean(source, RUNNING_UNTIL)}")
-    _check_products(signal, has_product=table.column("product_id") is not None)
-
-
-def _check_closing(signal: Signal, table: Table) -> None:
-    """Refuse what can never be known: a closing column is empty until its date has passed."""
-    closing = {c.name for c in table.columns if c.closed_by is not None}
-    for name in signal.where:
-        if name in closing and (signal.running or signal.where[name] is None):
-            raise ValueError(f"where: {name} is empty while a row runs; say `running: true` without it")
-    if signal.of in closing and "days_until" in signal.ops:
-        raise ValueError(f"of: {signal.of} is known only once it has passed; there are no days until it")
-
-
-def _check_products(signal: Signal, *, has_product: bool) -> None:
-    if signal.grain == "account" and signal.match:
-        raise ValueError("match: compares with the target product, which grain: account has none of")
-    if signal.across and (signal.grain == "pair" or not has_product):
-        raise ValueError("across: brings rows of owned products to grain: account; this signal has none")
-    if signal.grain == "pair" and not signal.match and not has_product:
-        raise ValueError(f"{signal.source} has no product_id; say with `match` what reaches the target product")
-
-
-def _check_frame_signal(signal: Signal) -> None:
-    known = dict.fromkeys(SPINE_COLUMNS, "last") if signal.source == "spine" else CATALOG_COLUMNS
-    if signal.of not in known:
-        raise ValueError(f"of: {signal.source} has no column {signal.of}{did_you_mean(str(signal.of), known)}")
-    if signal.ops != (known[signal.of],) or signal.windows or signal.where or signal.match or signal.running:
-        raise ValueError(f"{signal.source}.{signal.of} takes ops: [{known[signal.of]}] and nothing else")
-    if (signal.grain == "pair") != (signal.source == "catalog"):
-        raise ValueError("source: spine has grain account, source: catalog grain pair")

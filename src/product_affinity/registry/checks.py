@@ -15,10 +15,11 @@ from product_affinity.models.bootstrap import Interval
 from product_affinity.project.model_spec import Bounds
 from product_affinity.registry.comparison import Judged
 from product_affinity.registry.evidence import BUNDLE, CHALLENGER
-from product_affinity.registry.gains import chance_of_largest, first_shares
+from product_affinity.registry.gains import CHANCE, chance_of_largest, first_shares, unproven_beyond_chance
 
-#: probability from which a share of the gain is put down to chance
-CHANCE = 0.05
+#: figures of ranking alone, in which a baseline may be ahead though its level is worse
+RANKING = ("auc", "ap", "lift")
+MOST_NAMED = 5
 State = Literal["passed", "warned", "refused", "not_asked"]
 
 
@@ -83,7 +84,7 @@ def has_skill(judged: Judged, as_of: dt.date) -> Answer:
 
 
 def beats_baselines(judged: Judged, as_of: dt.date) -> Answer:
-    """P04: is it better than every baseline by log-loss, which sees both ranking and level?"""
+    """P04: is it better than every baseline by log-loss, which sees ranking and level, and behind none in ranking?"""
     del as_of
     if not judged.over_all:
         return "refused", {}, "no adoption in the test windows to compare by"
@@ -91,10 +92,32 @@ def beats_baselines(judged: Judged, as_of: dt.date) -> Answer:
     figures = {f"{name}_{key}": value for name, delta in deltas.items() for key, value in _parts("", delta).items()}
     hardest = min(deltas, key=lambda name: (deltas[name].estimate, name))
     words = f"log-loss skill {_shown(deltas[hardest], '+')} against {hardest}, the hardest of {len(deltas)} baselines"
+    state: State = "passed"
     if not deltas[hardest].estimate > 0:
-        return "refused", figures, words
-    unsure = [name for name, delta in deltas.items() if not delta.low > 0]
-    return ("warned", figures, f"{words}: within noise") if unsure else ("passed", figures, words)
+        state = "refused"
+    elif any(not delta.low > 0 for delta in deltas.values()):
+        state, words = "warned", f"{words}: within noise"
+    ranked, behind = _ranks_no_worse(judged)
+    return max(state, ranked, key=_SEVERITY.index), figures, f"{words}{behind}"
+
+
+def _ranks_no_worse(judged: Judged) -> tuple[State, str]:
+    """Refused where a baseline ranks better at 95 %, warned where only the figure is; the words name the worst."""
+    deltas = {(name, m): judged.against_baseline(name, m) for name in judged.sides.baselines for m in RANKING}
+    ahead = {key: delta for key, delta in deltas.items() if delta.estimate < 0}
+    surely = {key: delta for key, delta in ahead.items() if delta.high < 0}
+    if not ahead:
+        return "passed", ""
+    # figures of different units: how far an interval reaches past 0 is compared as a share of its width
+    (name, metric), delta = max((surely or ahead).items(), key=lambda item: (_depth(item[1]), item[0]))
+    verb = "ranks better" if surely else "ranks better within noise"
+    return "refused" if surely else "warned", f"; {name} {verb}: {metric} {_shown(delta, '+')} against it"
+
+
+def _depth(delta: Interval) -> float:
+    """How far below 0 a difference is, in widths of its interval; 0 where it has none."""
+    width = delta.high - delta.low
+    return -delta.estimate / width if width > 0 else 0.0
 
 
 def no_worse_than_champion(judged: Judged, as_of: dt.date) -> Answer:
@@ -178,9 +201,9 @@ def stable_lists(judged: Judged, as_of: dt.date) -> Answer:
 
 
 def no_single_feature(judged: Judged, as_of: dt.date) -> Answer:
-    """P09: does one feature have most of the gain, as one that knows the answer would?
+    """P09: does one feature have most of the gain, as one that knows the answer would, or some that nothing proves?
 
-    A share that the largest of so many inputs reaches by chance is no sign of that, and refuses nothing.
+    A share that the largest of so many inputs, or so many together, reach by chance is no sign of that.
     """
     del as_of
     shares, gate = dict(judged.sides.gain_shares), judged.gate
@@ -190,23 +213,32 @@ def no_single_feature(judged: Judged, as_of: dt.date) -> Answer:
     jump = max((ratio for _, ratio in judged.ap_ratios()), default=math.nan)
     figures = {"largest_gain_share": share, "ap_ratio": jump if math.isfinite(jump) else None}
     words = f"largest shares of the gain: {first_shares(shares, 3)}"
+    together = unproven_beyond_chance(shares, judged.sides.unproven, gate.warn_gain_share)
+    if together:
+        sum_of_them = math.fsum(shares[one] for one in together)
+        figures["unproven_gain_share"] = sum_of_them
+        return "refused", figures, f"{words}; {_may_know(together, sum_of_them)}"
     if share > gate.warn_gain_share and chance_of_largest(share, len(shares)) > CHANCE:
         by_right = f"{words}; one of {len(shares)} inputs reaches that by chance"
         return "warned" if share > gate.max_gain_share else "passed", figures, by_right
     # a strong feature and half a jump are as suspicious as a whole one; so is one that nothing proves in time
     suspicious = jump > (1 + gate.max_ap_ratio) / 2 or name in judged.sides.unproven
     if share > gate.max_gain_share or (share > gate.warn_gain_share and suspicious):
-        return (
-            "refused",
-            figures,
-            (
-                f"{words}; {name} may know the answer: see when its source rows are entered, and raise "
-                "gate.warn_gain_share and gate.max_gain_share only once they are known to be in time"
-            ),
-        )
+        return "refused", figures, f"{words}; {_may_know((name,), share)}"
     if share > gate.warn_gain_share:
         return "warned", figures, f"{words}; above {100 * gate.warn_gain_share:.0f} % ask how {name} is known in time"
     return "passed", figures, words
+
+
+def _may_know(names: tuple[str, ...], share: float) -> str:
+    """Say which inputs may know the answer, and what to do."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    named = f"{', '.join(names[:MOST_NAMED])}{more}"
+    several = f" (not provable in time, together {100 * share:.0f} %)" if len(names) > 1 else ""
+    return (
+        f"{named} may know the answer{several}: see when its source rows are entered, and raise "
+        "gate.warn_gain_share and gate.max_gain_share only once they are known to be in time"
+    )
 
 
 def no_sudden_jump(judged: Judged, as_of: dt.date) -> Answer:
@@ -242,13 +274,19 @@ def bundle_is_what_was_tested(judged: Judged, as_of: dt.date) -> Answer:
         "rank_agreement": agreement if math.isfinite(agreement) else None,
         **_figures(observed_over_expected=level, skill_gained=delta),
     }
+    adoptions, least = int(judged.last_fold()["adopted"].sum()), judged.gate.min_adoptions
     words = (
         f"on the last fold: rank correlation with the model tried there {agreement:.2f}, log-loss skill "
         f"{_shown(delta, '+')} against it, observed ÷ expected {_shown(level)}"
     )
     state = _within(level, judged.gate.group_observed_over_expected)
     if not agreement >= judged.gate.min_backtest_agreement or delta.high < 0 or state == "refused":
-        return "refused", figures, f"{words}: the bundle is not what was tested, run `affinity train` again"
+        advice = (
+            "run `affinity train` again"
+            if adoptions >= least
+            else f"{adoptions} adoptions there are too few to tell two fits apart, more history is needed"
+        )
+        return "refused", figures, f"{words}: the bundle is not what was tested; {advice}"
     return state, figures, words
 
 

@@ -11,10 +11,13 @@ import pandas as pd
 from product_affinity.backtest.figures import Sample, all_figures, build_sample, pair_figures, product_figures
 from product_affinity.models.bootstrap import Interval, recentred_interval
 from product_affinity.models.gain import Vector, ratio
+from product_affinity.models.metrics import log_odds
 from product_affinity.project.model_spec import GateSpec, ModelSpec
 from product_affinity.registry.evidence import BUNDLE, CHALLENGER, CHAMPION, Evidence, Sides
 
 METRICS = ("auc", "ap", "lift", "captured_at_k", "log_loss_skill", "observed_over_expected", "calibration_slope")
+#: log-odds that lie closer together than 1 % of the odds tell nobody apart: a slope along them means nothing
+LEAST_SPREAD = 0.01
 NONE = Interval(float("nan"), float("nan"), float("nan"))
 #: figures by model and name, each under every weighting
 Figures = dict[str, dict[str, Vector]]
@@ -136,17 +139,26 @@ def judge(evidence: Evidence, spec: ModelSpec) -> Judged:
     models = (CHALLENGER, *evidence.sides.baselines)
     over_all: Figures = {}
     if rows["adopted"].sum() > 0:
-        over_all = all_figures(_sample(rows, models, gate, seed), min_positives=spec.min_test_positives)
+        over_all = _figures(rows, models, spec)
     common = rows[rows[CHAMPION].notna()] if CHAMPION in rows else rows.head(0)
     beside: Figures = {}
     if len(common) and common["adopted"].sum() > 0:
-        sample = _sample(common, (CHALLENGER, CHAMPION), gate, seed)
-        beside = all_figures(sample, min_positives=spec.min_test_positives)
+        beside = _figures(common, (CHALLENGER, CHAMPION), spec)
     return Judged(evidence, gate, rows, over_all, beside, _groups(rows, spec), seed)
 
 
 def _sample(rows: pd.DataFrame, models: tuple[str, ...], gate: GateSpec, seed: int) -> Sample:
     return build_sample(rows, models, n_resamples=gate.n_resamples, random_state=seed)
+
+
+def _figures(rows: pd.DataFrame, models: tuple[str, ...], spec: ModelSpec) -> Figures:
+    """All figures, without the slope of a model that says the same of everybody but for a trace."""
+    sample = _sample(rows, models, spec.gate, spec.estimator.random_state)
+    found = all_figures(sample, min_positives=spec.min_test_positives)
+    for name in models:
+        if np.ptp(log_odds(rows[name].to_numpy(np.float64))) < LEAST_SPREAD:
+            found[name]["calibration_slope"] = np.full_like(found[name]["calibration_slope"], np.nan)
+    return found
 
 
 def _groups(rows: pd.DataFrame, spec: ModelSpec) -> tuple[Group, ...]:

@@ -34,6 +34,7 @@ class GateReport:
     checks : in the order of their codes.
     figures : metric, challenger, champion, difference, low, high, and a column a baseline.
     stands_in : the baseline that ranks meanwhile, in words; empty where there is a champion, or none stands in.
+    is_champion : it was promoted already, and is judged by the evidence of its promotion.
     """
 
     sides: Sides
@@ -41,6 +42,7 @@ class GateReport:
     checks: tuple[Check, ...]
     figures: tuple[dict[str, Any], ...]
     stands_in: str = ""
+    is_champion: bool = False
 
     @property
     def refusals(self) -> tuple[Check, ...]:
@@ -79,7 +81,8 @@ class GateReport:
         return {
             "as_of": str(self.as_of),
             "sides": self.sides.model_dump(mode="json"),
-            "promote": not self.refusals,
+            "promote": not (self.refusals or self.is_champion),
+            "is_champion": self.is_champion,
             "words": self.words,
             "checks": [dict(vars(check)) for check in self.checks],
             "figures": [dict(row) for row in self.figures],
@@ -89,12 +92,14 @@ class GateReport:
     def render(self) -> Group:
         """Return tables for the terminal: figures of both sides beside the baselines, then the checks."""
         verdict = "is NOT promoted" if self.refusals else "may be promoted"
+        if self.is_champion:
+            verdict = "is the champion: there is nothing to promote until `affinity train` makes another challenger"
         checks = Table("check", "asks", "state", "why", title="Checks", title_justify="left")
         for check in self.checks:
             checks.add_row(check.code, check.title, _WORDS[check.state], check.words)
         said = (f"There is no champion: nights are {self.stands_in}.",) if self.stands_in else ()
         figures = _figure_table(self.figures, self.sides)
-        return Group(*_side_words(self.sides), *said, figures, checks, f"It {verdict}.")
+        return Group(*_side_words(self.sides, is_champion=self.is_champion), *said, figures, checks, f"It {verdict}.")
 
 
 def check_challenger(evidence: Evidence, spec: ModelSpec, *, as_of: dt.date) -> GateReport:
@@ -132,11 +137,15 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _side_words(sides: Sides) -> Iterable[str]:
-    yield f"challenger {sides.challenger}, trained as of {sides.trained_as_of}, against " + (
-        f"champion {sides.champion}, trained as of {sides.champion_trained_as_of}"
-        if sides.champion
-        else "the baselines alone: there is no intact champion"
+def _side_words(sides: Sides, *, is_champion: bool) -> Iterable[str]:
+    trained = f"{sides.challenger}, trained as of {sides.trained_as_of}"
+    none = "was no champion" if is_champion else "is no intact champion"
+    rival = f"champion {sides.champion}, trained as of {sides.champion_trained_as_of}" if sides.champion else None
+    against = f"against {rival or f'the baselines alone: there {none}'}"
+    yield (
+        f"{trained}, is the champion; judged as at its promotion, {against}"
+        if is_champion
+        else (f"challenger {trained}, {against}")
     )
     yield from sides.changes
     if sides.unproven:

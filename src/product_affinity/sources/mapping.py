@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -14,7 +14,7 @@ from product_affinity.project.settings import TableSettings
 from product_affinity.schema import TABLES, Table
 from product_affinity.schema.sql import quote_name
 from product_affinity.sources.csv_files import engine_message
-from product_affinity.sources.needed import needed_columns
+from product_affinity.sources.needed import needed_columns, needed_rows
 from product_affinity.sources.opening import CSV, RawTable, RawTables, load_csv, number_parquet_rows, number_rows
 from product_affinity.sources.postgres import Server, select_columns
 
@@ -36,6 +36,7 @@ class SourceTable:
     numbered : whether `_row` is the row's number in the source; a query's rows are numbered in sorted order.
     inputs : names of the raw tables it was made from.
     select : what a server is asked for when the rows are needed (`load_rows`); empty where they are read in place.
+    notes : what should be known of the rows that were chosen.
     """
 
     name: str
@@ -46,12 +47,22 @@ class SourceTable:
     numbered: bool
     inputs: tuple[str, ...]
     select: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def map_tables(raw: RawTables, settings: Mapping[str, TableSettings]) -> dict[str, SourceTable]:
+def map_tables(
+    raw: RawTables, settings: Mapping[str, TableSettings], *, timezone: str = "UTC", named: Collection[str] = ()
+) -> dict[str, SourceTable]:
     """Find the source of each of our tables; tables without one are left out.
 
     Of a server's tables those that are needed stay in `raw`, with their fingerprints; no rows leave it yet.
+
+    Parameters
+    ----------
+    raw : from `open_sources`.
+    settings : `[sources.tables]`.
+    timezone : IANA zone of the project: a day of `since` begins at its midnight.
+    named : words of the project's files: of a server's accounts only columns among them leave beside ours.
 
     Raises
     ------
@@ -69,7 +80,9 @@ def map_tables(raw: RawTables, settings: Mapping[str, TableSettings]) -> dict[st
     if faults:
         raise UsageError("\n".join(faults))
     _check_required(raw, found)
-    return found if raw.server is None else _on_server(raw, raw.server, found)
+    if raw.server is None:
+        return found
+    return _on_server(raw, raw.server, found, settings, timezone=timezone, named=named)
 
 
 def load_rows(raw: RawTables, found: Mapping[str, SourceTable]) -> None:
@@ -160,20 +173,31 @@ def _unreserved(types: dict[str, str], place: str) -> dict[str, str]:
     return types
 
 
-def _on_server(raw: RawTables, server: Server, found: Mapping[str, SourceTable]) -> dict[str, SourceTable]:
-    """Narrow our tables to the columns that are needed, and have the server say whether they changed."""
+def _on_server(
+    raw: RawTables,
+    server: Server,
+    found: Mapping[str, SourceTable],
+    settings: Mapping[str, TableSettings],
+    *,
+    timezone: str,
+    named: Collection[str],
+) -> dict[str, SourceTable]:
+    """Narrow our tables to the columns and rows that are needed, and have the server say whether they changed."""
     raw.tables.clear()
     narrowed = {}
     for name, source in found.items():
-        types = needed_columns(TABLES[name], source.columns, source.types)
-        select = select_columns(source.relation, types)
+        types = needed_columns(TABLES[name], source.columns, source.types, named)
+        since = settings.get(name, TableSettings()).since
+        rows = needed_rows(TABLES[name], source.columns, source.types, since, timezone)
+        notes = (f"rows before {since} stay in the warehouse",) if rows else ()
+        select = select_columns(source.relation, types, rows)
         (label,) = source.inputs
         relation = number_parquet_rows(server.workspace / f"{name}.parquet", types)
         fingerprint = server.fingerprint(select, source.origin)
         kept = raw.tables.get(label)
         both = fingerprint if kept is None else f"{kept.fingerprint} {fingerprint}"
         raw.tables[label] = RawTable(label, source.origin, {**(kept.types if kept else {}), **types}, "", None, both)
-        narrowed[name] = replace(source, relation=relation, types=types, select=select)
+        narrowed[name] = replace(source, relation=relation, types=types, select=select, notes=notes)
     return narrowed
 
 

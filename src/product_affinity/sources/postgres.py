@@ -2,7 +2,7 @@
 
 The server names its tables and describes the columns that are asked for; a hash over their content, computed
 there, tells whether anything changed since the last check. Only if it did do rows leave, by `copy … to stdout`,
-and only the columns that are mapped; the rows of a `query` are chosen by the server as well.
+and only the columns that are mapped; the rows of a `query` and those before `since` are chosen by the server as well.
 
 A hash over the content, and not counters of the server or the newest `xmin`: statistics forget after a crash, a
 transaction that began early may commit late, and a database restored from a dump counts its transactions anew,
@@ -222,17 +222,22 @@ def connect(address: str, workspace: Path) -> Server:
     return Server(connection, place, workspace)
 
 
-def select_columns(relation: str, types: Mapping[str, str]) -> str:
+def select_columns(relation: str, types: Mapping[str, str], rows: str = "") -> str:
     """Select that brings columns into the form in which they leave.
 
     Days before our calendar's first would not be read; as that first day they break the contract, as they should.
 
+    Parameters
+    ----------
+    relation : SQL of a table, or of a query in parentheses.
+    types : engine type of each column that leaves.
+    rows : SQL condition of the rows that leave; empty for all.
+
     >>> select_columns("billing", {"id": "VARCHAR", "seats": "INTEGER"})
     'select cast("id" as text), "seats" from billing as asked'
     """
-    return (
-        f"select {', '.join(_leaving(quote_name(name), kind) for name, kind in types.items())} from {relation} as asked"
-    )
+    columns = ", ".join(_leaving(quote_name(name), kind) for name, kind in types.items())
+    return f"select {columns} from {relation} as asked" + (f" where {rows}" if rows else "")
 
 
 def _leaving(column: str, kind: str) -> str:
