@@ -59,25 +59,24 @@ class _Listener:
         return self
 
 
-def test_recent_rows_are_recalibrated_at_the_offset_of_today() -> None:
+def test_a_product_is_recalibrated_at_its_offset_of_today_beyond_what_all_offsets_moved() -> None:
     """Else a launched product is raised twice: its offset has caught up since, and its rows say it was too low."""
-    rows = company(accounts=30)
-    dates = np.sort(rows["as_of"].unique())
-    by_date = dict(zip(dates, np.linspace(-5.0, -3.0, len(dates)), strict=True))
-    rows["commercial_recent_rate"] = rows["as_of"].map(by_date)
-    rows["adopted_30d"] = (rows.index % 7 == 0).astype(int)
-    # before it was launched a product had no rate
-    product = rows["product_id"].iloc[0]
-    early = rows["product_id"].eq(product) & rows["as_of"].lt(dates[-2])
-    rows.loc[early, "commercial_recent_rate"] = np.nan
-    until = pd.Timestamp(dates[-2])
-    heard = recalibrate_recent(_Listener(), rows, COLUMNS, observed_until=until, maturity_days=7)
-    assert len(heard.frame)
+    dates = pd.to_datetime(["2026-01-31", "2026-02-28", "2026-05-31", "2026-06-30"])
+    rows = pd.DataFrame(
+        [
+            {"product_id": product, "as_of": day, "commercial_recent_rate": rate, "adopted_30d": 0, "account_id": "a"}
+            for product, rates in {
+                "old": (-4.0, -4.1, -4.2, 9.0),
+                "new": (np.nan, -5.0, -4.0, 9.0),
+                "none": (np.nan, np.nan, np.nan, np.nan),
+            }.items()
+            for day, rate in zip(dates, rates, strict=True)
+        ]
+    ).assign(is_winback=False, **{c.name: 1.0 for c in COLUMNS if c.name != "commercial_recent_rate"})
+    heard = recalibrate_recent(_Listener(), rows, COLUMNS, observed_until=dates[2], maturity_days=7)
     assert heard.horizon_days == 30
-    # dates after the origin are not known: the level of the last date before it counts, everywhere
-    np.testing.assert_allclose(heard.frame["commercial_recent_rate"], by_date[dates[-2]], rtol=1e-12)
-    # other columns stay as they were
-    used = rows.loc[heard.frame.index]
-    pd.testing.assert_series_equal(
-        heard.frame["usage_active_users_mean_28d"], used["usage_active_users_mean_28d"], check_exact=True
-    )
+    # closed by the origin: January and February; what is known on 30 June does not count
+    found = heard.frame["commercial_recent_rate"].tolist()
+    # January: old moved by -.2, alone; new has no rate then and gets today's. February: -.1 and +1, on average +.45
+    expected = [-4.0, -4.1 - 0.1 - 0.45, -4.0, -5.0 + 1.0 - 0.45, np.nan, np.nan]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

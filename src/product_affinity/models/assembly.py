@@ -63,9 +63,9 @@ def recalibrate_recent(
 ) -> PropensityClassifier:
     """Set the classifier's level to what the last three months of closed 30-day horizons show.
 
-    The offset of those rows is brought to where each product's stands at the origin: what the scores start from
-    has moved since, and a product that was launched lately would else be raised twice, once by its offset and
-    once because that offset had been too low.
+    The offset of those rows is brought to where each product's stands at the origin, as far as it moved more than
+    the others': a product that was launched lately would else be raised twice, once by its offset and once because
+    that offset had been too low. What all offsets have in common is the base rate's own trend, and goes on.
 
     Parameters
     ----------
@@ -90,17 +90,16 @@ def recalibrate_recent(
 
 
 def _at_present_offset(recent: pd.DataFrame, known: pd.DataFrame, offset: str | int | None) -> pd.DataFrame:
-    """Move the offsets of recent rows by as much as their product's mean offset has moved until the last date."""
+    """Move the offsets of recent rows by how far their product's moved until the last date, beyond all products'."""
     if not isinstance(offset, str):
         return recent
     means = known.groupby(["product_id", "as_of"])[offset].mean()
     present = recent["product_id"].map(means.groupby("product_id").last())
-    then = pd.Series(
-        means.reindex(pd.MultiIndex.from_frame(recent[["product_id", "as_of"]])).to_numpy(), index=recent.index
-    )
+    then = means.reindex(pd.MultiIndex.from_frame(recent[["product_id", "as_of"]])).to_numpy()
+    moved = present - then
+    own = moved - moved.groupby(recent["as_of"]).transform("mean")
     # a product without a rate at that date may have one today
-    moved = (recent[offset] - then + present).fillna(present)
-    return recent.assign(**{offset: moved.fillna(recent[offset])})
+    return recent.assign(**{offset: (recent[offset] + own).fillna(present).fillna(recent[offset])})
 
 
 def model_frame(rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]) -> pd.DataFrame:
