@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import subprocess
 import sys
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,48 +12,13 @@ import pandas as pd
 import pytest
 
 from product_affinity.features import FeatureTables, build_features, cache
-from product_affinity.features.cache import Reuse, build_cached
+from product_affinity.features.cache import Reuse
 from product_affinity.features.cache_files import CacheFolder
-from product_affinity.project.families import load_families
-from product_affinity.project.model_spec import ModelSpec
-from product_affinity.project.settings import SegmentSettings
 from product_affinity.schema import TABLES
-from product_affinity.spine import build_pairs, build_spine
-from tests.features.small_company import AS_OFS, small_catalog, small_facts, small_frames
+from tests.features.cached_company import DATES, FAMILIES
+from tests.features.small_company import AS_OFS, small_facts, small_frames
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = load_families(ROOT / "features")
-DATES = [dt.date.fromisoformat(day) for day in AS_OFS]
-
-
-class Company:
-    """The small company, and builds of it that say what was built."""
-
-    def __init__(self) -> None:
-        self.facts, self.catalog = small_facts(small_frames()), small_catalog()
-        self.spine = build_spine(self.facts, SegmentSettings(), DATES)
-        self.pairs = build_pairs(self.facts, self.catalog, ModelSpec(), self.spine)
-
-    @cached_property
-    def plain(self) -> FeatureTables:
-        return build_features(self.facts, self.catalog, FAMILIES, self.spine, self.pairs)
-
-    def build(self, folder: Path, dates=DATES, families=FAMILIES, facts=None, **changes):
-        days = pd.to_datetime(dates)
-        inputs = {"catalog": self.catalog, "spine": self.spine, "pairs": self.pairs} | changes
-        return build_cached(
-            facts or self.facts,
-            inputs["catalog"],
-            families,
-            *(inputs[name][inputs[name]["as_of"].isin(days)] for name in ("spine", "pairs")),
-            horizon_days=changes.get("horizon_days", 90),
-            folder=CacheFolder(folder),
-        )
-
-
-@pytest.fixture(scope="module")
-def company() -> Company:
-    return Company()
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +26,6 @@ def filled(company, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     company.build(folder)
     return folder
-
-
-@pytest.fixture
-def copy(filled, tmp_path) -> Path:
-    for path in filled.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
 
 
 @pytest.fixture
@@ -254,7 +210,7 @@ SIDE_BY_SIDE = """
 import hashlib, sys
 from pathlib import Path
 from product_affinity.features import cache
-from tests.features.test_cache import DATES, Company
+from tests.features.cached_company import DATES, Company
 cache._code_fingerprint = lambda: "the same code"
 company = Company()
 for _ in range(2):

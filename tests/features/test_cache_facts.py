@@ -15,8 +15,9 @@ from product_affinity.features import build_features
 from product_affinity.features.cache import Reuse
 from product_affinity.schema import TABLES
 from tests.features.builders import family
+from tests.features.cached_company import FAMILIES, Company
 from tests.features.small_company import AS_OFS, small_facts, small_frames
-from tests.features.test_cache import FAMILIES, Company, same
+from tests.features.test_cache import same
 
 FRAMES = small_frames()
 # usage and health, and what their derived columns refer to
@@ -29,22 +30,10 @@ CLOSING = {
 
 
 @pytest.fixture(scope="module")
-def company() -> Company:
-    return Company()
-
-
-@pytest.fixture(scope="module")
 def filled(company, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     company.build(folder, families=FEW)
     return folder
-
-
-@pytest.fixture
-def copy(filled, tmp_path) -> Path:
-    for path in filled.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
 
 
 def dates_built(folder: Path, before: set[str], family: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from product_affinity.backtest import BacktestResult, plan_folds, run_backtest
 from product_affinity.pipeline import backtest as module
 from product_affinity.pipeline import backtest_files
-from product_affinity.pipeline.backtest import backtest_metrics, backtest_prepared
+from product_affinity.pipeline.backtest import backtest_prepared
 from product_affinity.pipeline.backtest_files import kept_backtest
 from product_affinity.pipeline.check import CheckReport
 from product_affinity.pipeline.prepare import Prepared
@@ -29,6 +29,12 @@ from tests.pipeline.conftest import silent
 DAY = dt.date(2025, 12, 31)
 AS_OFS = tuple(day.date() for day in pd.date_range("2025-01-31", DAY, freq="ME"))
 FOLDS = plan_folds(list(AS_OFS), horizon_days=90, maturity_days=7, observed_until=DAY, folds=1, step_days=90)
+
+
+def backtest_metrics(prepared: Prepared) -> dict[str, object]:
+    """Figures that may be used again, empty where there are none."""
+    kept = kept_backtest(prepared)
+    return kept.metrics if kept else {}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from product_affinity.backtest.baselines import SCORECARD, available_baselines
 from product_affinity.errors import BundleError, RefusedError
 from product_affinity.pipeline import stand_in as module
 from product_affinity.pipeline.backtest import with_scorecard
+from product_affinity.pipeline.backtest_files import kept_backtest
 from product_affinity.pipeline.doctor import diagnose
 from product_affinity.pipeline.explain import explain_pair
 from product_affinity.pipeline.nightly import score_date, score_project
@@ -212,7 +213,7 @@ def test_a_refused_challenger_beside_a_champion_changes_nothing(demo, tmp_path):
     kept = (var / KEPT).readlink()
     prepared = prepare(copy.project, UNTIL, jobs=1, progress=silent)
     table = build_table(prepared, [UNTIL], progress=silent)
-    assert keep_stand_in(prepared, table, latest_challenger(var), progress=silent) == ""
+    assert keep_stand_in(prepared, table, latest_challenger(var), {}, progress=silent) == ""
     assert (var / KEPT).readlink() == kept
     assert not (var / STAND_IN).exists()
 
@@ -228,12 +229,14 @@ def test_every_baseline_can_rank_a_night(refused, monkeypatch):
     monkeypatch.setattr(module, "with_scorecard", lambda _, table, **__: table.rows)
     lineup = available_baselines(training.columns, (SCORECARD,))[0]
     assert len(lineup) == 7
+    tested = kept_backtest(prepared)
+    assert tested is not None
 
     # whatever reads an input that may know the answer is no candidate
     evidence = read_evidence(var, challenger.version)
     suspicious = evidence.sides.model_copy(update={"gain_shares": (("commercial_affinity_max", 0.9), ("x", 0.1))})
     write_evidence(var, Evidence(suspicious, evidence.predictions, evidence.ranking))
-    keep_stand_in(prepared, training, challenger, progress=silent)
+    keep_stand_in(prepared, training, challenger, tested.metrics, progress=silent)
     assert stand_in(var, KEPT).manifest.baseline in ("popularity", "activity", "scorecard")
     # so is one of several that nothing proves in time and that have much together
     spread = (("x", 0.7), ("commercial_affinity_max", 0.15), ("y", 0.15), *((f"usage_{k}", 0.0) for k in range(50)))
@@ -246,7 +249,7 @@ def test_every_baseline_can_rank_a_night(refused, monkeypatch):
     closed = training.rows[label.notna()]
     for name, make in lineup.items():
         monkeypatch.setattr(module, "choose_baseline", lambda *_, name=name: Choice(name, "chosen by a test"))
-        assert keep_stand_in(prepared, training, challenger, progress=silent) == ""
+        assert keep_stand_in(prepared, training, challenger, tested.metrics, progress=silent) == ""
         standing = let_stand_in(var, challenger.version)
         check_families(standing, project)
         scored = value_pairs(tonight, standing, project)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
 from product_affinity.backtest import BacktestResult, plan_folds, run_backtest
 from product_affinity.backtest.baselines import SCORECARD
-from product_affinity.pipeline.backtest_files import inputs, keep_backtest, kept_backtest
+from product_affinity.pipeline.backtest_files import inputs, keep_backtest
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.recipe import further_horizons
 from product_affinity.pipeline.table import PairTable, build_training_table
@@ -48,12 +47,6 @@ def with_scorecard(prepared: Prepared, table: PairTable, *, progress: Progress) 
     evidence = build_evidence(facts, catalog, readiness, table.spine, table.rows, for_learning=True)
     points = scorecard_points(readiness, evidence)
     return table.rows.assign(**{SCORECARD: points.to_numpy()})
-
-
-def backtest_metrics(prepared: Prepared) -> dict[str, Any]:
-    """Return the figures of a finished backtest of the same inputs and date, empty where there is none."""
-    kept = kept_backtest(prepared)
-    return kept.metrics if kept else {}
 
 
 def backtest_table(

@@ -92,7 +92,7 @@ class Recipe:
         ----------
         classifier : from `fit` on the same rows and day.
         rows, observed_until : as in `fit`.
-        horizon_days : the other horizon, > 0.
+        horizon_days : the other horizon, ≥ 30.
         """
         return at_horizon(
             classifier,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,14 @@ from product_affinity.pipeline.prepare import Prepared
 from product_affinity.pipeline.table import PairTable
 from product_affinity.project import Project
 from product_affinity.project.families import FeatureColumn
-from product_affinity.registry.stand_in import Ranker, StandIn
+from product_affinity.registry.stand_in import BaselineScorer, Ranker, StandIn
 from product_affinity.schema.lists import SCORE_COLUMNS
 from product_affinity.scoring import score_pairs
 
+if TYPE_CHECKING:
+    from product_affinity.models import PropensityClassifier
+
+AVERAGED_ROWS_A_PRODUCT = 200
 #: of a criterion, what may be reworded without another point
 _WORDS = {"title", "evidence", "clear", "unblocked_by"}
 
@@ -67,6 +72,30 @@ def scored_frame(rows: pd.DataFrame, columns: tuple[FeatureColumn, ...], inputs:
     """Return what scores: the columns of a model, and the scorecard's points where they are among the inputs."""
     frame = model_frame(rows, columns)
     return frame.assign(**{SCORECARD: rows[SCORECARD].astype(float)}) if SCORECARD in inputs else frame
+
+
+def average_contributions(
+    scorer: PropensityClassifier | BaselineScorer,
+    rows: pd.DataFrame,
+    columns: tuple[FeatureColumn, ...],
+    inputs: Collection[str],
+) -> dict[str, dict[str, float]]:
+    """Return each product's mean contribution of each input over rows of the last date, the reasons' reference.
+
+    Parameters
+    ----------
+    scorer : what ranks.
+    rows : training table.
+    columns : feature columns in declared order.
+    inputs : what the scorer reads, in the order of the result.
+    """
+    last = rows[rows["as_of"].eq(rows["as_of"].max())]
+    count = last.groupby("product_id")["product_id"].transform("size")
+    # evenly spaced over the accounts: the first ones would be the oldest customers
+    sample = last[last.groupby("product_id").cumcount() % np.ceil(count / AVERAGED_ROWS_A_PRODUCT) == 0]
+    shares = scorer.contributions(scored_frame(sample, columns, inputs), product=sample["product_id"])[list(inputs)]
+    means = shares.groupby(sample["product_id"].to_numpy()).mean()
+    return {str(product): {str(k): float(v) for k, v in row.items()} for product, row in means.iterrows()}
 
 
 def value_pairs(table: PairTable, bundle: Ranker, project: Project) -> pd.DataFrame:

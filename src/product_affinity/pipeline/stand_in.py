@@ -7,15 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from product_affinity.backtest.baselines import SCORECARD, Baseline, available_baselines
 from product_affinity.backtest.fitted import Fitted
 from product_affinity.backtest.horizons import label_column
-from product_affinity.pipeline.backtest import backtest_metrics, with_scorecard
+from product_affinity.pipeline.backtest import with_scorecard
 from product_affinity.pipeline.prepare import Prepared, Progress
-from product_affinity.pipeline.scoring import scorecard_fingerprint, scored_frame
+from product_affinity.pipeline.scoring import average_contributions, scorecard_fingerprint
 from product_affinity.pipeline.table import PairTable
 from product_affinity.project import Project
 from product_affinity.project.families import FeatureColumn
@@ -27,7 +26,6 @@ from product_affinity.registry.stand_in import BaselineScorer, StandIn, keep_bas
 if TYPE_CHECKING:
     from product_affinity.registry.bundle import Bundle
 
-AVERAGED_ROWS_A_PRODUCT = 200
 #: which may rank where no backtest can choose: rules with two fitted numbers, what owners of the same took first
 UNTESTED = ("affinity", "popularity")
 #: figures that say why a baseline ranks, in words
@@ -52,7 +50,9 @@ class Choice:
     why: str
 
 
-def keep_stand_in(prepared: Prepared, table: PairTable, challenger: Bundle, *, progress: Progress) -> str:
+def keep_stand_in(
+    prepared: Prepared, table: PairTable, challenger: Bundle, metrics: Mapping[str, Any], *, progress: Progress
+) -> str:
     """Fit the best baseline and keep it beside the challenger; done only while there is no champion.
 
     A challenger that was tested waits for `affinity promote`. One that could not be tested cannot pass, so its
@@ -63,6 +63,7 @@ def keep_stand_in(prepared: Prepared, table: PairTable, challenger: Bundle, *, p
     prepared : project and facts of the training.
     table : the training table with its labels.
     challenger : as trained on it.
+    metrics : of the challenger's backtest, empty where it could not be tested.
     progress : called with one line a step.
 
     Returns
@@ -76,7 +77,6 @@ def keep_stand_in(prepared: Prepared, table: PairTable, challenger: Bundle, *, p
     lineup = _lineup(project, table.columns, suspected_inputs(project, challenger.version))
     if not lineup:
         return ""
-    metrics = backtest_metrics(prepared)
     choice = choose_baseline(metrics, lineup)
     progress(f"fitting baseline {choice.baseline}, which ranks where no model passes")
     rows = with_scorecard(prepared, table, progress=progress) if "scorecard" in choice.baseline else table.rows
@@ -184,24 +184,10 @@ def _manifest(
         "columns": [*known["columns"], *([points] if reads_points else [])],
         "thresholds": {},
         "estimator": None,
-        "average_contributions": _averages(BaselineScorer(fitted), rows, columns),
+        "average_contributions": average_contributions(BaselineScorer(fitted), rows, columns, fitted.inputs),
         "baseline": choice.baseline,
         "challenger": challenger.version,
         "why": choice.why,
         "fitted_horizon_days": project.settings.time.horizon_days,
         "scorecard": scorecard_fingerprint(project) if reads_points else None,
     }
-
-
-def _averages(
-    scorer: BaselineScorer, rows: pd.DataFrame, columns: tuple[FeatureColumn, ...]
-) -> dict[str, dict[str, float]]:
-    """Return each product's mean contribution of what the baseline reads, over rows of the last date."""
-    last = rows[rows["as_of"].eq(rows["as_of"].max())]
-    count = last.groupby("product_id")["product_id"].transform("size")
-    # evenly spaced over the accounts: the first ones would be the oldest customers
-    sample = last[last.groupby("product_id").cumcount() % np.ceil(count / AVERAGED_ROWS_A_PRODUCT) == 0]
-    inputs = list(scorer.fitted.inputs)
-    shares = scorer.contributions(scored_frame(sample, columns, inputs), product=sample["product_id"])[inputs]
-    means = shares.groupby(sample["product_id"].to_numpy()).mean()
-    return {str(product): {str(k): float(v) for k, v in row.items()} for product, row in means.iterrows()}

@@ -18,6 +18,7 @@ from product_affinity.pipeline.card import model_card
 from product_affinity.pipeline.evidence import Trial, gather_evidence
 from product_affinity.pipeline.prepare import Prepared, Progress, prepare
 from product_affinity.pipeline.recipe import Recipe, further_horizons
+from product_affinity.pipeline.scoring import average_contributions
 from product_affinity.pipeline.stand_in import keep_stand_in
 from product_affinity.pipeline.table import (
     PairTable,
@@ -33,8 +34,6 @@ from product_affinity.registry.tracking import TrackingError, log_training, trac
 if TYPE_CHECKING:
     from product_affinity.models import PropensityClassifier
     from product_affinity.registry.bundle import Bundle
-
-EXPLAINED_ROWS_A_PRODUCT = 200
 
 
 def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Progress) -> str:
@@ -61,7 +60,7 @@ def train_project(project: Project, as_of: dt.date, *, jobs: int, progress: Prog
     )
     if tested:
         keep_evidence(prepared, table, bundle, tested, jobs=jobs, progress=progress)
-    ranks = keep_stand_in(prepared, table, bundle, progress=progress)
+    ranks = keep_stand_in(prepared, table, bundle, metrics, progress=progress)
     progress("tracking the run in MLflow")
     tracked = track(prepared, bundle, params=training_params(project, table), tested=tested)
     learnt = table.rows[label_column(project.settings.time.horizon_days)]
@@ -217,17 +216,7 @@ def describe_training(
         "base_rates": {name: float(rate) for name, rate in base_rates.replace(0, np.nan).fillna(overall).items()},
         "launch_estimates": sorted(positives[positives < project.model_spec.min_test_positives].index),
         "estimator": project.model_spec.estimator.model_dump(mode="json"),
-        "average_contributions": average_contributions(table, classifiers[time.horizon_days]),
+        "average_contributions": average_contributions(
+            classifiers[time.horizon_days], rows, table.columns, features.columns
+        ),
     }
-
-
-def average_contributions(table: PairTable, classifier: PropensityClassifier) -> dict[str, dict[str, float]]:
-    """Return each product's mean contribution of each column over rows of the last date, the reasons' reference."""
-    last = table.rows[table.rows["as_of"].eq(table.rows["as_of"].max())]
-    count = last.groupby("product_id")["product_id"].transform("size")
-    # evenly spaced over the accounts: the first ones would be the oldest customers
-    every = np.ceil(count / EXPLAINED_ROWS_A_PRODUCT)
-    sample = last[last.groupby("product_id").cumcount() % every == 0]
-    shares = classifier.contributions(model_frame(sample, table.columns), product=sample["product_id"])
-    means = shares.drop(columns="baseline").groupby(sample["product_id"].to_numpy()).mean()
-    return {str(product): {str(k): float(v) for k, v in row.items()} for product, row in means.iterrows()}

@@ -148,9 +148,7 @@ def ranker(var: Path) -> Ranker:
     ------
     BundleError : there is neither, or it is altered; a damaged champion is never replaced in silence.
     """
-    if has_pointer(var, CHAMPION) or not has_pointer(var, STAND_IN):
-        return champion(var)
-    return stand_in(var, STAND_IN)
+    return standing_in(var) or champion(var)
 
 
 def standing_in(var: Path) -> StandIn | None:

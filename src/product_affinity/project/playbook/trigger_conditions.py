@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from product_affinity.errors import did_you_mean
 from product_affinity.project.reading import StrictModel
+from product_affinity.project.signal_sources import check_choices
 from product_affinity.project.signals import RUNNING_UNTIL, VIRTUAL_COLUMNS, Bound, Wanted
 from product_affinity.schema import TABLES, Table
 
@@ -123,9 +124,7 @@ class Condition(StrictModel):
                 continue
             if name == RUNNING_UNTIL.get(self.table) and self.where[name] is None:
                 raise ValueError(f"where: {name} is empty while a row runs; say `running: true` without it")
-            for value in self.wanted_texts(name) if column.choices else ():
-                if value not in column.choices:
-                    raise ValueError(f"where: {name} is never {value}{did_you_mean(value, column.choices)}")
+            check_choices({name: self.where[name]}, self.source)
 
     def _check_dates(self) -> None:
         if self.running and self.table not in RUNNING_UNTIL:
