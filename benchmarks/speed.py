@@ -63,7 +63,7 @@ def heads_once(data: Split) -> Vector:
     at = sample.rows
     used = train.X.iloc[at]
     encoder = fit_encoder(used, "auto")
-    products = known_products(train.product[at], len(at))
+    products = known_products(train.product[at], len(at), np.ones(len(at), dtype=bool))
     ones, zeros = np.ones(len(at)), np.zeros(len(at))
     weight = population_weight(target[at], ones, sample.prior_shift)
     codes = product_codes(train.product[at], products, len(at))

@@ -16,24 +16,23 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
-from product_affinity.models.encoding import (
-    FloatMatrix,
-    FrameEncoder,
-    IntVector,
-    align_columns,
-    column_position,
-    fit_encoder,
-    has_names,
-    to_frame,
+from product_affinity.models.arguments import (
+    CANDIDATES,
+    check_arguments,
+    check_pointed_at,
+    known_labels,
+    locate_categorical,
+    locate_directions,
+    locate_offset,
+    offset_numbers,
 )
+from product_affinity.models.encoding import FloatMatrix, IntVector, align_columns, fit_encoder, has_names, to_frame
 from product_affinity.models.fitted import FittedBlend, Offset
 from product_affinity.models.fitting import fit_blend
 from product_affinity.models.identifiers import account_codes, as_of_days, known_products, product_codes
 from product_affinity.models.logistic import Vector
 from product_affinity.models.rows import Rows, population_weight, sample_negatives
 from product_affinity.models.training import FitPlan
-
-CANDIDATES = ("pooled", "heads", "ridge")
 
 
 class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
@@ -144,7 +143,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         as_of : array of shape (n,), optional
             As-of date (or day number) of each row: inner folds are purged and roll forward.
         sample_weight : array of shape (n,), optional
-            Weights ≥ 0.
+            Weights ≥ 0 that count rows: 2 is a row twice, 0 no row. Penalties are worth rows too, so weights
+            that sum to 1 would leave nothing to learn from.
 
         Raises
         ------
@@ -152,27 +152,30 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             On misuse, naming argument and value.
 
         """
-        self._check_parameters()
+        check_arguments(self)
+        check_pointed_at(X, self)
         frame = to_frame(X, type(self).__name__)
-        target = self._target(frame, y)
+        classes, target = self._target(frame, y)
         weight = self._weights(frame, target, sample_weight)
+        counted = weight > 0
         seed = self._seed()
         sample = sample_negatives(target, weight, seed)
         taken = sample.rows
-        used = frame.iloc[taken]
-        offset = self._locate_offset(frame)
-        features = _without(used, offset)
-        encoder = fit_encoder(features, self._categorical(frame, offset))
-        directions = self._directions(frame, encoder)
-        self._note_columns(frame)
-        products = known_products(product, frame.shape[0])
+        offset = locate_offset(frame, self.offset, weight)
+        features = _without(frame, offset)
+        # kinds and levels are those of all rows that count, not of the sampled ones
+        encoder = fit_encoder(
+            features if counted.all() else features[counted], locate_categorical(frame, self.categorical, offset)
+        )
+        directions = locate_directions(frame, self.monotone, encoder, offset)
+        products = known_products(product, frame.shape[0], counted)
         rows = Rows(
-            matrix=encoder.encode(features),
+            matrix=encoder.encode(features.iloc[taken]),
             target=target[taken],
             weight=population_weight(target[taken], weight[taken], sample.prior_shift),
             fit_weight=weight[taken],
             prior_shift=sample.prior_shift,
-            offset=_offset_values(used, offset),
+            offset=_offset_values(frame.iloc[taken], offset),
             codes=product_codes(product, products, frame.shape[0])[taken],
             accounts=None if account is None else account_codes(account, frame.shape[0])[taken],
             days=None if as_of is None else as_of_days(as_of, frame.shape[0])[taken],
@@ -182,6 +185,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             effective_n_jobs(self.n_jobs), seed,
         )  # fmt: skip
         self._model = fit_blend(rows.by_event(self.gap_days), plan)
+        self.classes_ = classes
+        self._note_columns(frame)
         self._publish()
         return self
 
@@ -237,6 +242,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             columns[model.offset.column] = from_offset
             baseline = baseline - from_offset
         names = [str(name) for name in getattr(self, "feature_names_in_", range(self.n_features_in_))]
+        if "baseline" in names:
+            raise ValueError("contributions: 'baseline' is the name of the constant part. Rename that column of X.")
         frame = pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)
         return frame[names].assign(baseline=baseline)
 
@@ -252,9 +259,14 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         X, product
             Recent rows, as in :meth:`predict_proba`.
         y : array of shape (n,)
-            Adoption within ``horizon_days``.
+            Adoption within ``horizon_days``, in the labels of the fit; one of them may be absent.
         horizon_days : int, default=30
             Horizon of ``y``, at most that of the classifier.
+
+        Raises
+        ------
+        ValueError
+            If a label is missing or unknown, or the horizon out of range.
 
         """
         check_is_fitted(self)
@@ -263,27 +275,13 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         model, matrix, offset, codes = self._prepared(X, product)
         labels = column_or_1d(y)
         check_consistent_length(matrix, labels)
-        target = (labels == self.classes_[1]).astype(np.float64)
+        target = known_labels(labels, self.classes_)
         log_odds = model.log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs))
         share = horizon_days / self.horizon_days
         self._model = model.recalibrated(log_odds, target, np.ones(len(target)), codes, share)
         return self
 
-    def _check_parameters(self) -> None:
-        unknown = [name for name in self.candidates if name not in CANDIDATES]
-        if unknown or not self.candidates or isinstance(self.candidates, str):
-            raise ValueError(f"candidates: {self.candidates!r}; choose from {', '.join(CANDIDATES)}.")
-        if self.horizon_days <= 0:
-            raise ValueError(f"horizon_days: {self.horizon_days} must be above 0.")
-        if self.gap_days < self.horizon_days:
-            raise ValueError(
-                f"gap_days: {self.gap_days} is below horizon_days ({self.horizon_days}): labels of the "
-                "training rows would reach into the test block."
-            )
-        if self.n_seeds < 1:
-            raise ValueError(f"n_seeds: {self.n_seeds} must be at least 1.")
-
-    def _target(self, frame: pd.DataFrame, y: Any) -> Vector:
+    def _target(self, frame: pd.DataFrame, y: Any) -> tuple[npt.NDArray[Any], Vector]:
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         labels = column_or_1d(y, warn=True)
@@ -292,11 +290,10 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         kind = type_of_target(labels, input_name="y", raise_unknown=True)
         if kind != "binary":
             raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
-        self.classes_ = np.unique(labels)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y: two classes are needed, but it holds 1 class ({self.classes_[0]!r}).")
-        target: Vector = (labels == self.classes_[1]).astype(np.float64)
-        return target
+        classes = np.unique(labels)
+        if len(classes) < 2:
+            raise ValueError(f"y: two classes are needed, but it holds 1 class ({classes[0]!r}).")
+        return classes, (labels == classes[1]).astype(np.float64)
 
     def _weights(self, frame: pd.DataFrame, target: Vector, sample_weight: Any) -> Vector:
         weight: Vector = _check_sample_weight(sample_weight, frame, dtype=np.float64, ensure_non_negative=True)
@@ -308,35 +305,6 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if isinstance(self.random_state, int | np.integer):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(1 << 30))
-
-    def _locate_offset(self, frame: pd.DataFrame) -> Offset | None:
-        if self.offset is None:
-            return None
-        position = column_position(frame, self.offset, "offset")
-        values = _finite(frame.iloc[:, position], str(self.offset))
-        known = values[~np.isnan(values)]
-        return Offset(str(self.offset), position, float(known.mean()) if len(known) else 0.0)
-
-    def _categorical(self, frame: pd.DataFrame, offset: Offset | None) -> str | Sequence[str | int]:
-        if isinstance(self.categorical, str) or offset is None or has_names(frame):
-            return self.categorical
-        # positions refer to the whole table, the encoder sees it without the offset
-        return [int(at) - (int(at) > offset.position) for at in self.categorical]
-
-    def _directions(self, frame: pd.DataFrame, encoder: FrameEncoder) -> dict[int, int]:
-        directions: dict[int, int] = {}
-        for column, direction in (self.monotone or {}).items():
-            position = column_position(frame, column, "monotone")
-            if direction not in (-1, 0, 1):
-                raise ValueError(f"monotone: {direction!r} for {column!r} is none of -1, 0, 1.")
-            if str(column) not in encoder.names:
-                continue
-            at = encoder.names.index(str(frame.columns[position]))
-            if direction and encoder.columns[at].is_level:
-                raise ValueError(f"monotone: {column!r} holds levels, which have no direction.")
-            if direction:
-                directions[at] = int(direction)
-        return directions
 
     def _note_columns(self, frame: pd.DataFrame) -> None:
         self.n_features_in_ = frame.shape[1]
@@ -376,12 +344,5 @@ def _without(frame: pd.DataFrame, offset: Offset | None) -> pd.DataFrame:
 def _offset_values(frame: pd.DataFrame, offset: Offset | None) -> Vector:
     if offset is None:
         return np.zeros(len(frame))
-    values = _finite(frame.iloc[:, offset.position], offset.column)
+    values = offset_numbers(frame.iloc[:, offset.position], offset.column)
     return np.where(np.isnan(values), offset.missing, values)
-
-
-def _finite(values: pd.Series[Any], name: str) -> Vector:
-    numbers = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    if np.isinf(numbers).any():
-        raise ValueError(f"offset: column {name!r} holds infinity. Log-odds of a rate of 0 or 1 have no end.")
-    return numbers

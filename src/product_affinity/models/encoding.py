@@ -146,7 +146,7 @@ def level_key(value: object) -> str:
 
 
 def to_frame(X: Any, estimator_name: str) -> pd.DataFrame:
-    """Input table as a frame; arrays get the columns 0, 1, ….
+    """Input table as a frame; columns that are not named by text are called 0, 1, ….
 
     Raises
     ------
@@ -156,11 +156,14 @@ def to_frame(X: Any, estimator_name: str) -> pd.DataFrame:
         If it is sparse, or mixes names that are text with names that are not.
 
     """
+    if hasattr(X, "to_pandas"):  # Polars and Arrow tables
+        X = X.to_pandas()
     if isinstance(X, pd.DataFrame):
         _check_frame(X, estimator_name)
-        return X
+        return X if has_names(X) else X.set_axis(range(X.shape[1]), axis=1)
     array = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator_name, input_name="X", order=None)
-    return pd.DataFrame(array)
+    # an array of a list of rows would turn numbers beside text into text
+    return pd.DataFrame(X if isinstance(X, list) and array.dtype.kind in "US" else array)
 
 
 def has_names(frame: pd.DataFrame) -> bool:
@@ -293,20 +296,40 @@ def _kind(values: pd.Series[Any], name: str) -> Literal["number", "level"]:
         return "level"
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         return "number"
-    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        raise ValueError(f"column {name!r} holds dates ({dtype}). Turn it into a number of days, or drop it.")
+    check_no_dates(values, f"column {name!r}")
     if pd.api.types.is_object_dtype(dtype):
-        inferred = pd.api.types.infer_dtype(values, skipna=True)
-        return "number" if inferred in _NUMBER_KINDS else "level"
+        return "number" if _inferred(values) in _NUMBER_KINDS else "level"
     return "level"
 
 
-_NUMBER_KINDS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
+_NUMBER_KINDS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean"})
+_DATE_KINDS = frozenset({"datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period"})
+
+
+def _inferred(values: pd.Series[Any]) -> str:
+    return pd.api.types.infer_dtype(values, skipna=True)
+
+
+def check_no_dates(values: pd.Series[Any], what: str) -> None:
+    """Refuse dates and durations, which are no numbers until somebody says in which unit.
+
+    Raises
+    ------
+    ValueError
+        Beginning with ``what``.
+
+    """
+    dtype = values.dtype
+    kind = _inferred(values) if pd.api.types.is_object_dtype(dtype) or str(dtype).startswith("period") else ""
+    dated = pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype)
+    if dated or kind in _DATE_KINDS:
+        raise ValueError(f"{what} holds dates ({kind or dtype}). Turn it into a number of days, or drop it.")
 
 
 def _numbers(values: pd.Series[Any], name: str) -> npt.NDArray[Any]:
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub":
         return values.to_numpy()
+    check_no_dates(values, f"column {name!r}")
     try:
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):

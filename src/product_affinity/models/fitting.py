@@ -15,7 +15,7 @@ from product_affinity.models.encoding import IntVector
 from product_affinity.models.fitted import Candidates, FittedBlend, Head
 from product_affinity.models.inner_folds import inner_folds
 from product_affinity.models.logistic import Vector
-from product_affinity.models.out_of_fold import predict_out_of_fold
+from product_affinity.models.out_of_fold import Evidence, predict_out_of_fold
 from product_affinity.models.ridge import column_relevance
 from product_affinity.models.rows import Rows
 from product_affinity.models.training import FitPlan, Trainer
@@ -41,20 +41,24 @@ def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
         relevance = column_relevance(ridge, penalties, rows.matrix.shape[1]) if ridge and penalties else None
         folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
         evidence = predict_out_of_fold(trainer, folds)
-        pooled, heads = _fit_trees(trainer, evidence.shapes, relevance)
+        pooled, heads = _fit_trees(trainer, evidence, relevance)
         candidates = Candidates(trainer.base, pooled, _levels(trainer, pooled), heads, ridge)
         return _assemble(trainer, candidates, evidence.predictions)
 
 
 def _fit_trees(
-    trainer: Trainer, shapes: dict[str, TreeShape], relevance: Vector | None
+    trainer: Trainer, evidence: Evidence, relevance: Vector | None
 ) -> tuple[tuple[lgb.Booster, ...], dict[int, Head]]:
+    shapes = evidence.shapes
     seeds = [trainer.plan.seed + at for at in range(trainer.plan.n_seeds)]
     jobs: list[tuple[int, IntVector, TreeShape, Vector | None]] = []
     if "pooled" in shapes:
         jobs.append((-1, np.arange(len(trainer.rows.target)), shapes["pooled"], None))
     if "heads" in shapes:
-        rows_of = {code: trainer.product_rows(code) for code in range(trainer.product_count)}
+        # a head that no fold has tested is no choice by evidence, unless there is nothing else
+        every = range(trainer.product_count)
+        chosen = every if evidence.heads is None or trainer.candidates == ("heads",) else sorted(evidence.heads)
+        rows_of = {code: trainer.product_rows(code) for code in chosen}
         jobs += [(code, at, shapes["heads"], relevance) for code, at in rows_of.items() if trainer.carries_head(at)]
     fits = trainer.run([partial(trainer.trees, at, shape, seed, r) for _, at, shape, r in jobs for seed in seeds])
     groups = [fits[start : start + len(seeds)] for start in range(0, len(fits), len(seeds))]

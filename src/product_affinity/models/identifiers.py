@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from product_affinity.models.encoding import IntVector
@@ -12,8 +13,8 @@ from product_affinity.models.encoding import IntVector
 _EPOCH = pd.Timestamp("1970-01-01")
 
 
-def known_products(product: Any, row_count: int) -> tuple[str | int, ...]:
-    """Distinct products in order; empty without products.
+def known_products(product: Any, row_count: int, counted: npt.NDArray[np.bool_]) -> tuple[str | int, ...]:
+    """Distinct products of the rows that count, in order; empty without products.
 
     Raises
     ------
@@ -22,13 +23,13 @@ def known_products(product: Any, row_count: int) -> tuple[str | int, ...]:
 
     Examples
     --------
-    >>> known_products(["crm", "billing", "crm"], 3)
+    >>> known_products(["crm", "billing", "crm"], 3, np.ones(3, dtype=bool))
     ('billing', 'crm')
 
     """
     if product is None:
         return ()
-    distinct = pd.unique(_column(product, "product", row_count))
+    distinct = pd.unique(_column(product, "product", row_count)[counted])
     names = [_product_name(value) for value in distinct]
     if len({type(name) for name in names}) > 1:
         raise ValueError("product: some products are text and some are numbers. Use one of both.")
@@ -37,6 +38,11 @@ def known_products(product: Any, row_count: int) -> tuple[str | int, ...]:
 
 def product_codes(product: Any, products: tuple[str | int, ...], row_count: int) -> IntVector:
     """Position of each row's product in ``products``; -1 for an unseen one, 0 without products.
+
+    Raises
+    ------
+    ValueError
+        If products are numbers where the known ones are text, or the reverse: all would count as unseen.
 
     Examples
     --------
@@ -48,7 +54,12 @@ def product_codes(product: Any, products: tuple[str | int, ...], row_count: int)
         return np.zeros(row_count, dtype=np.int64)
     codes, distinct = pd.factorize(_column(product, "product", row_count))
     position = {name: at for at, name in enumerate(products)}
-    lookup = np.array([position.get(_product_name(value), -1) for value in distinct], dtype=np.int64)
+    names = [_product_name(value) for value in distinct]
+    strange = next((name for name in names if products and type(name) is not type(products[0])), None)
+    if strange is not None:
+        own, known = ("a number", "text") if isinstance(strange, int) else ("text", "numbers")
+        raise ValueError(f"product: {strange!r} is {own}, but the classifier was fitted with {known}: {products[0]!r}.")
+    lookup = np.array([position.get(name, -1) for name in names], dtype=np.int64)
     return np.asarray(lookup[codes], dtype=np.int64)
 
 
@@ -87,7 +98,11 @@ def as_of_days(as_of: Any, row_count: int) -> IntVector:
 
 
 def _column(values: Any, argument: str, row_count: int) -> pd.Series[Any]:
-    column = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values))
+    if not isinstance(values, pd.Series | list | tuple):
+        values = np.asarray(values)
+        if values.ndim != 1:
+            raise ValueError(f"{argument}: one value a row is needed, but its shape is {values.shape}.")
+    column = values if isinstance(values, pd.Series) else pd.Series(values)
     if len(column) != row_count:
         raise ValueError(f"{argument}: {len(column)} values for {row_count} rows of X.")
     if column.isna().any():
@@ -100,4 +115,4 @@ def _product_name(value: object) -> str | int:
         return str(value)
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
-    raise ValueError(f"product: {value!r} is neither text nor a whole number.")
+    raise ValueError(f"product: {value!r} is neither text nor a whole number. Pass text, or numbers as integers.")

@@ -19,6 +19,9 @@ SKEWED = 2.0
 MAX_CODES = 50
 #: ... where that many rows have them
 MIN_CODE_WEIGHT = 50.0
+#: rows that a level needs for an indicator in a column of more levels than that: hundreds of rarer ones would cost
+#: minutes and tell nothing
+MIN_LEVEL_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def fit_terms(
         if at not in levelled and (moments := _moments(rows[:, at].astype(np.float64), weight))
     }
     missing = [at for at in range(rows.shape[1]) if at not in levelled and _varies(np.isnan(rows[:, at]))]
-    levels = [(at, int(code)) for at in level_columns for code in np.unique(rows[:, at]) if not np.isnan(code)]
+    levels = [(at, code) for at in level_columns for code in _common_levels(rows[:, at])]
     for at in scaled:
         if at not in constrained:
             levels += [(at, code) for code in _codes(rows[:, at], weight)]
@@ -113,6 +116,12 @@ def fit_terms(
         missing=tuple(missing),
         levels=tuple(levels),
     )
+
+
+def _common_levels(values: FloatMatrix) -> list[int]:
+    codes, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    least = MIN_LEVEL_ROWS if len(codes) > MAX_CODES else 1
+    return [int(code) for code in codes[counts >= least]]
 
 
 def _moments(values: Vector, weight: Vector) -> tuple[float, float, float] | None:

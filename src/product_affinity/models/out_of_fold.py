@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +26,7 @@ POOLED_SHAPES = (
 HEAD_SHAPES = (TreeShape(4, 200), TreeShape(15, 100))
 #: numbers of trees at which an ensemble may stop
 CHECKPOINTS = (30, 60, 100, 150, 200, 250, 300)
-#: without folds there is no evidence for any other shape
+#: without folds, or a head in any, there is no evidence for another shape
 DEFAULT_SHAPE = TreeShape(4, 200)
 #: larger tables try the shapes on the last fold only
 TRIED_ON_ALL_FOLDS = 20_000
@@ -42,11 +42,14 @@ class Evidence:
         Best shape of each tree candidate.
     predictions : OutOfFold or None
         Uncalibrated predictions with the offset, None without folds.
+    heads : frozenset of int or None
+        Products whose heads the folds have tested, None without folds.
 
     """
 
     shapes: dict[str, TreeShape]
     predictions: OutOfFold | None
+    heads: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,8 @@ def predict_out_of_fold(trainer: Trainer, folds: Sequence[InnerFold]) -> Evidenc
         columns["ridge"] = work.ridge()
     rows, at = trainer.rows, work.at
     log_odds = np.column_stack([columns[name] for name in trainer.candidates]) + rows.offset[at][:, None]
-    return Evidence(
-        shapes, OutOfFold(log_odds, rows.target[at], rows.weight[at], rows.codes[at], _levels(trainer, folds, at))
-    )
+    predictions = OutOfFold(log_odds, rows.target[at], rows.weight[at], rows.codes[at], _levels(trainer, folds, at))
+    return Evidence(shapes, predictions, work.headed)
 
 
 def _learn_fold(trainer: Trainer, fold: InnerFold) -> _Fold:
@@ -119,6 +121,19 @@ class _Folds:
         self.folds = folds
         self.at: IntVector = np.concatenate([fold.test for fold in folds])
 
+    @property
+    def headed(self) -> frozenset[int]:
+        """Products whose rows carry a head in some fold's training part."""
+        return frozenset(code for fold in self.folds for code, _, _ in self._head_rows(fold))
+
+    def _head_rows(self, fold: _Fold) -> Iterator[tuple[int, IntVector, IntVector]]:
+        """Product, its training rows, and places of its rows within the test part, where a head can be tested."""
+        trained, tested = self.trainer.rows.codes[fold.train], self.trainer.rows.codes[fold.test]
+        for code in range(self.trainer.product_count):
+            train, test = fold.train[trained == code], np.flatnonzero(tested == code)
+            if len(test) and self.trainer.carries_head(train):
+                yield code, train, test
+
     def ridge(self) -> Vector:
         """Predictions of the ridge."""
         rows = self.trainer.rows
@@ -129,6 +144,8 @@ class _Folds:
     def trees(self, kind: str, fallback: Vector | None) -> tuple[TreeShape, Vector]:
         """Best shape, and its predictions; ``fallback`` where a product has no head."""
         shapes = POOLED_SHAPES if kind == "pooled" else HEAD_SHAPES
+        if kind == "heads" and not self.headed:
+            return DEFAULT_SHAPE, self._spare(fallback)
         tried, rest = self._tried()
         stages = self._stages([*tried], kind, shapes)
         best = min(shapes, key=lambda shape: self._best_stage(stages[shape], tried)[0])
@@ -138,9 +155,11 @@ class _Folds:
         column = self._best_stage(chosen, [*rest, *tried])[1]
         log_odds = chosen[:, column]
         if kind == "heads":
-            spare = self.trainer.base if fallback is None else fallback
-            log_odds = np.where(np.isnan(log_odds), spare, log_odds)
+            log_odds = np.where(np.isnan(log_odds), self._spare(fallback), log_odds)
         return best.at(CHECKPOINTS[column]), log_odds
+
+    def _spare(self, fallback: Vector | None) -> Vector:
+        return np.full(len(self.at), self.trainer.base) if fallback is None else fallback
 
     def _tried(self) -> tuple[list[_Fold], list[_Fold]]:
         folds = list(self.folds)
@@ -170,13 +189,10 @@ class _Folds:
         """Missing where a product's training rows carry no head."""
         trainer = self.trainer
         stages = np.full((len(fold.test), len(_checkpoints(shape))), np.nan)
-        for code in range(trainer.product_count):
-            train = fold.train[trainer.rows.codes[fold.train] == code]
-            test = np.flatnonzero(trainer.rows.codes[fold.test] == code)
-            if len(test) and trainer.carries_head(train):
-                base, booster = trainer.trees(train, shape, trainer.plan.seed, fold.relevance)
-                matrix = trainer.rows.matrix[fold.test[test]]
-                stages[test] = base + staged_log_odds(booster, matrix, _checkpoints(shape))
+        for _, train, test in self._head_rows(fold):
+            base, booster = trainer.trees(train, shape, trainer.plan.seed, fold.relevance)
+            matrix = trainer.rows.matrix[fold.test[test]]
+            stages[test] = base + staged_log_odds(booster, matrix, _checkpoints(shape))
         return stages
 
     def _best_stage(self, stages: Matrix, folds: Sequence[_Fold]) -> tuple[float, int]:

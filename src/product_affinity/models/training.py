@@ -20,7 +20,8 @@ from product_affinity.models.ridge import Penalties, RidgeData, RidgeModel, fit_
 from product_affinity.models.rows import Rows, base_log_odds, positive_counts
 from product_affinity.models.trees import TreeShape, bin_matrix
 
-#: below either, only the ridge is fitted; also what a product needs for a head of its own
+#: below either, only the ridge is fitted; also what a product needs for a head of its own. Where nearly all rows
+#: are positive, the negatives are the events
 MIN_POSITIVES = 30
 MIN_ROWS = 500
 
@@ -90,7 +91,7 @@ class Trainer:
             self._binned = bin_matrix(rows.matrix, rows.target, rows.fit_weight, levels, directions)
 
     def _candidates(self) -> tuple[str, ...]:
-        if self.rows.target.sum() < MIN_POSITIVES or len(self.rows.target) < MIN_ROWS:
+        if not _carries_trees(self.rows.target):
             return ("ridge",)
         wanted = self.plan.candidates
         if self.product_count > 1:
@@ -135,7 +136,7 @@ class Trainer:
 
     def carries_head(self, at: IntVector) -> bool:
         """Whether these rows of one product are enough for a head."""
-        return len(at) >= MIN_ROWS and bool(self.rows.target[at].sum() >= MIN_POSITIVES)
+        return _carries_trees(self.rows.target[at])
 
     def product_rows(self, code: int) -> IntVector:
         """Positions of one product's rows."""
@@ -146,3 +147,8 @@ class Trainer:
         jobs = (delayed(task)() for task in tasks)
         # boosters release the interpreter lock, so threads suffice and share the binned matrix
         return list(Parallel(n_jobs=self.plan.workers, prefer="threads")(jobs))
+
+
+def _carries_trees(target: Vector) -> bool:
+    positives = int(target.sum())
+    return len(target) >= MIN_ROWS and min(positives, len(target) - positives) >= MIN_POSITIVES

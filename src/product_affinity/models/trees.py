@@ -17,6 +17,8 @@ from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.structure import canonical_text
 
 MAX_BIN = 63
+#: draws of columns in a row without any cut after which a booster has learnt what it can
+UNLUCKY_DRAWS = 30
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,10 @@ class BinnedMatrix:
         if relevance is not None:
             parameters["feature_contri"] = relevance.tolist()
         booster = lgb.Booster(params=parameters, train_set=subset)
-        for _ in range(shape.trees):
-            if booster.update():
-                break
+        unlucky = 0
+        while booster.num_trees() < shape.trees and unlucky < UNLUCKY_DRAWS:
+            # a draw of columns without any cut is no end: the next one may have some
+            unlucky = unlucky + 1 if booster.update() else 0
         # without its training rows, and exactly what the text written later holds
         return lgb.Booster(model_str=booster.model_to_string(num_iteration=-1))
 
