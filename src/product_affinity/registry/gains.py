@@ -46,7 +46,8 @@ def gain_shares(classifier: PropensityClassifier) -> tuple[tuple[str, float], ..
             weight = weights["heads"].iloc[int(rest.split("-")[0])] / len(weights)
         else:
             continue
-        gain = _gains(texts[file], len(names))
+        # pooled trees may split by the product as well, which is none of the inputs
+        gain = _gains(texts[file], len(names) + 1)[:-1]
         if gain.sum() > 0:
             total += weight * gain / gain.sum()
     if total.sum() <= 0:
