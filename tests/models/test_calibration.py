@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from product_affinity.models import PropensityClassifier
 from product_affinity.models.calibration import (
     Sigmoid,
     fit_sigmoid,
     product_intercepts,
-    recency_intercept,
+    recency_log_ratio,
+    scaled_hazard,
     shorter_horizon,
 )
 
@@ -72,12 +73,36 @@ def test_a_third_of_the_horizon_under_a_constant_hazard():
     assert shorter_horizon(np.array([np.log(0.271 / 0.729)]), 1 / 3)[0] == pytest.approx(1 - 0.9)
 
 
-def test_recency_intercept_meets_the_observed_adoptions(log_odds):
-    doubled = drawn(log_odds + np.log(2))
-    intercept = recency_intercept(log_odds, doubled, np.ones(len(log_odds)), share=1.0)
-    assert intercept == pytest.approx(np.log(2), abs=0.05)
-    nothing = recency_intercept(log_odds[:50], np.zeros(50), np.ones(50), share=1 / 3)
+def test_recency_ratio_is_that_of_the_hazards(log_odds):
+    doubled = drawn(logit(1 - (1 - expit(log_odds)) ** 2))
+    ratio = recency_log_ratio(log_odds, doubled, np.ones(len(log_odds)), share=1.0)
+    assert ratio == pytest.approx(np.log(2), abs=0.05)
+    nothing = recency_log_ratio(log_odds[:50], np.zeros(50), np.ones(50), share=1 / 3)
     assert -1 < nothing < 0
+
+
+@pytest.mark.parametrize("ratio", [0.2, 1.0, 3.0])
+def test_scaled_hazard_is_a_power_of_what_does_not_happen(ratio):
+    probability = np.array([1e-12, 1e-6, 0.01, 0.5, 0.999])
+    expected = -np.expm1(ratio * np.log1p(-probability))
+    found = expit(scaled_hazard(logit(probability), np.full(5, np.log(ratio))))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    extreme = scaled_hazard(np.array([-800.0, 800.0]), np.log([ratio, ratio]))
+    np.testing.assert_allclose(extreme, [-800 + np.log(ratio), 800 * ratio], rtol=1e-12)
+
+
+def test_a_shock_leaves_likely_and_unlikely_rows_at_their_level():
+    """Hazards double for rows of 1 % and of 60 % alike: an intercept in log-odds would miss both to meet the total."""
+    rng = np.random.default_rng(0)
+    likely = rng.random(20_000) < 0.05
+    truth = np.where(likely, 0.6, 0.01)
+    X = likely[:, None].astype(float)
+    model = PropensityClassifier(candidates=("ridge",)).fit(X, (rng.random(20_000) < truth).astype(int))
+    now = 1 - (1 - truth) ** 2
+    model.recalibrate(X, (rng.random(20_000) < 1 - (1 - now) ** (1 / 3)).astype(int))
+    proba = model.predict_proba(X)[:, 1]
+    assert proba[~likely].mean() == pytest.approx(0.0199, rel=0.1)
+    assert proba[likely].mean() == pytest.approx(0.84, rel=0.05)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Calibration in log-odds: a sigmoid, product intercepts, and a recency intercept. All are affine.
+"""Calibration: a sigmoid and product intercepts in log-odds, and the present level as a hazard ratio.
 
 Nothing here can change the order of accounts within a product. There is no isotonic step: fitted
 per product it ruins the order across products.
@@ -79,7 +79,7 @@ def fit_sigmoid(
     folds : ndarray of int or None
         Fold and product of each row as one code where folds follow each other in time. What moved
         a product within a fold (a trend, a season, its launch) is a nuisance then: the final fit has
-        seen those rows, and the present level is the recency intercepts' matter.
+        seen those rows, and the present level is the recency ratio's matter.
     codes : ndarray of int
         Product codes.
     products : int
@@ -180,20 +180,47 @@ def shorter_horizon(log_odds: Vector, share: float) -> Vector:
     return np.asarray(-np.expm1(-share * np.logaddexp(0.0, log_odds)), dtype=np.float64)
 
 
-def recency_intercept(
+def scaled_hazard(log_odds: Vector, log_ratio: Vector) -> Vector:
+    r"""Log-odds after the hazard has been multiplied: :math:`p' = 1 - (1 - p)^r`.
+
+    A moved base rate multiplies hazards. Added to log-odds, what doubles a chance of 1 % would raise one of 50 % to
+    67 % instead of 75 %, and a total that contains both would be met at the wrong level of each.
+
+    Parameters
+    ----------
+    log_odds : ndarray of shape (n,)
+        Before.
+    log_ratio : ndarray of shape (n,)
+        log r of each row; 0 changes nothing, to the last bit.
+
+    Examples
+    --------
+    >>> moved = scaled_hazard(np.array([0.0, -20.0, 3.0]), np.log([2.0, 2.0, 1.0]))
+    >>> (1 / (1 + np.exp(-moved[0]))).round(2), (moved[1] + 20 - np.log(2)).round(6), moved[2]
+    (np.float64(0.75), np.float64(0.0), np.float64(3.0))
+
+    """
+    hazard = np.logaddexp(0.0, log_odds) * np.exp(log_ratio)
+    with np.errstate(divide="ignore"):
+        moved = hazard + np.log(-np.expm1(-hazard))
+    # a hazard this small is its own probability, and would be rounded away
+    moved = np.where(log_odds < -30.0, log_odds + log_ratio, moved)
+    return np.asarray(np.where(log_ratio == 0.0, log_odds, moved), dtype=np.float64)
+
+
+def recency_log_ratio(
     log_odds: Vector, target: Vector, weight: Vector, share: float, prior_events: float = 10.0
 ) -> float:
-    r"""Intercept at which expected short-horizon adoptions meet the observed ones.
+    r"""Log of the hazard ratio that makes expected short-horizon adoptions meet the observed ones.
 
-    Solves :math:`\sum w_i (1-(1-\sigma(z_i+a))^{h/H}) + k r = \sum w_i y_i + k` for `a` by
-    bisection, where `k` (``prior_events``) pulls the ratio r of expected to expected-at-0
-    towards 1.
+    Solves :math:`\sum w_i (1-(1-p_i)^{r h/H}) + k s = \sum w_i y_i + k` for log r by bisection, where `k`
+    (``prior_events``) pulls the ratio s of expected to expected-at-1 towards 1.
     """
-    at_zero = float(weight @ shorter_horizon(log_odds, share))
-    goal = at_zero * (float(weight @ target) + prior_events) / (at_zero + prior_events)
+    at_one = float(weight @ shorter_horizon(log_odds, share))
+    goal = at_one * (float(weight @ target) + prior_events) / (at_one + prior_events)
     low, high = -8.0, 8.0
     for _ in range(60):
         middle = (low + high) / 2
-        expected = float(weight @ shorter_horizon(log_odds + middle, share))
+        expected = float(weight @ shorter_horizon(log_odds, share * float(np.exp(middle))))
         low, high = (middle, high) if expected < goal else (low, middle)
     return (low + high) / 2

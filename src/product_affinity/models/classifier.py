@@ -26,6 +26,7 @@ from product_affinity.models.arguments import (
     locate_offset,
     offset_numbers,
 )
+from product_affinity.models.calibration import scaled_hazard
 from product_affinity.models.encoding import FloatMatrix, IntVector, align_columns, fit_encoder, has_names, to_frame
 from product_affinity.models.fitted import FittedBlend, Offset
 from product_affinity.models.fitting import fit_blend
@@ -222,7 +223,9 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         model, matrix, offset, codes = self._prepared(X, product)
         threads = effective_n_jobs(self.n_jobs)
         columns = {
-            name: expit(model.candidate_log_odds(name, matrix, offset, codes, threads) + model.recency_of(codes))
+            name: expit(
+                scaled_hazard(model.candidate_log_odds(name, matrix, offset, codes, threads), model.recency_of(codes))
+            )
             for name in model.names
         }
         index = X.index if isinstance(X, pd.DataFrame) else None
@@ -276,7 +279,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         labels = column_or_1d(y)
         check_consistent_length(matrix, labels)
         target = known_labels(labels, self.classes_)
-        log_odds = model.log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs))
+        log_odds = model.fitted_log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs))
         share = horizon_days / self.horizon_days
         self._model = model.recalibrated(log_odds, target, np.ones(len(target)), codes, share)
         return self

@@ -10,7 +10,13 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from product_affinity.models.calibration import Sigmoid, product_values, recency_intercept, shorter_horizon
+from product_affinity.models.calibration import (
+    Sigmoid,
+    product_values,
+    recency_log_ratio,
+    scaled_hazard,
+    shorter_horizon,
+)
 from product_affinity.models.encoding import FloatMatrix, FrameEncoder, IntVector
 from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.ridge import RidgeModel
@@ -168,9 +174,9 @@ class FittedBlend:
     blended : Sigmoid
         Calibration of the blend.
     recency : float
-        Common recency intercept, 0 until recalibrated.
+        Log of the common hazard ratio, 0 until recalibrated.
     recent : tuple of float
-        Recency intercepts per product, on top of the common one.
+        Log hazard ratio of each product, on top of the common one.
 
     """
 
@@ -189,7 +195,7 @@ class FittedBlend:
     def candidate_log_odds(
         self, name: str, matrix: FloatMatrix, offset: Vector, codes: IntVector, threads: int
     ) -> Vector:
-        """Calibrated log-odds of one candidate, before the recency intercept."""
+        """Calibrated log-odds of one candidate, before recalibration."""
         raw = offset + self.candidates.log_odds(name, matrix, codes, threads)
         return self.sigmoids[self.names.index(name)].apply(raw, codes)
 
@@ -198,11 +204,15 @@ class FittedBlend:
         return np.asarray(np.vstack([self.weights, self.unseen])[codes], dtype=np.float64)
 
     def recency_of(self, codes: IntVector) -> Vector:
-        """Recency intercept of each row."""
+        """Log hazard ratio of each row."""
         return self.recency + product_values(self.recent, codes)
 
     def log_odds(self, matrix: FloatMatrix, offset: Vector, codes: IntVector, threads: int) -> Vector:
         """Published log-odds of each row."""
+        return scaled_hazard(self.fitted_log_odds(matrix, offset, codes, threads), self.recency_of(codes))
+
+    def fitted_log_odds(self, matrix: FloatMatrix, offset: Vector, codes: IntVector, threads: int) -> Vector:
+        """Log-odds of each row as fitted, before recalibration."""
         weights = self.row_weights(codes)
         total = np.zeros(len(matrix))
         for at, name in enumerate(self.names):
@@ -212,8 +222,7 @@ class FittedBlend:
             elif len(used):
                 part = self.candidate_log_odds(name, matrix[used], offset[used], codes[used], threads)
                 total[used] += weights[used, at] * part
-        seen = codes >= 0
-        return np.where(seen, self.blended.apply(total, codes), total) + self.recency_of(codes)
+        return np.where(codes >= 0, self.blended.apply(total, codes), total)
 
     def contributions(self, matrix: FloatMatrix, offset: Vector, codes: IntVector) -> tuple[Matrix, Vector]:
         """Additive parts of the published log-odds per matrix column, and each row's baseline.
@@ -223,13 +232,14 @@ class FittedBlend:
         weights = self.row_weights(codes)
         slope = np.where(codes >= 0, self.blended.slope, 1.0)
         parts = np.zeros(matrix.shape)
-        baseline = np.where(codes >= 0, self.blended.constant(codes), 0.0) + self.recency_of(codes)
+        baseline = np.where(codes >= 0, self.blended.constant(codes), 0.0)
         for at, (name, sigmoid) in enumerate(zip(self.names, self.sigmoids, strict=True)):
             own, constant = self.candidates.contributions(name, matrix, codes)
             factor = slope * weights[:, at]
             parts += (factor * sigmoid.slope)[:, None] * own
             baseline += factor * (sigmoid.constant(codes) + sigmoid.slope * (constant + offset))
-        return parts, baseline
+        fitted = parts.sum(axis=1) + baseline
+        return parts, baseline + scaled_hazard(fitted, self.recency_of(codes)) - fitted
 
     def offset_slope(self, codes: IntVector) -> Vector:
         """Log-odds per unit of the offset column."""
@@ -240,12 +250,12 @@ class FittedBlend:
     def recalibrated(
         self, log_odds: Vector, target: Vector, weight: Vector, codes: IntVector, share: float
     ) -> FittedBlend:
-        """The same blend with new recency intercepts.
+        """The same blend with new hazard ratios.
 
         Parameters
         ----------
         log_odds : ndarray of shape (n,)
-            Published log-odds of recent rows, from this blend.
+            Log-odds of recent rows as fitted.
         target, weight : ndarray of shape (n,)
             Adoption within the short horizon, and weights.
         codes : ndarray of int
@@ -254,15 +264,14 @@ class FittedBlend:
             Short horizon ÷ horizon, in (0, 1].
 
         """
-        plain = log_odds - self.recency_of(codes)
-        common = recency_intercept(plain, target, weight, share)
-        moved = shorter_horizon(plain + common, share)
+        common = recency_log_ratio(log_odds, target, weight, share)
+        moved = shorter_horizon(log_odds, share * float(np.exp(common)))
         variance = self.products_spread(target, moved, weight, codes)
-        intercepts = tuple(
+        ratios = tuple(
             recent_deviation(target[at], moved[at], weight[at], variance)
             for at in (np.flatnonzero(codes == code) for code in range(len(self.products)))
         )
-        return replace(self, recency=common, recent=intercepts if len(self.products) > 1 else ())
+        return replace(self, recency=common, recent=ratios if len(self.products) > 1 else ())
 
     def products_spread(self, target: Vector, expected: Vector, weight: Vector, codes: IntVector) -> float:
         """Between-product variance of log(observed ÷ expected), by the method of moments, ≥ 0."""
