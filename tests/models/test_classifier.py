@@ -316,22 +316,3 @@ def test_all_columns_may_be_levels_or_empty():
     model = PropensityClassifier(n_seeds=1, categorical=["b"]).fit(X, y)
     means = pd.Series(model.predict_proba(X)[:, 1]).groupby(X["a"]).mean()
     assert means["x"] > 1.5 * means["y"]
-
-
-def test_pooled_trees_learn_what_holds_for_some_products_only():
-    """A column that speaks for one product and against another says nothing of a product never seen."""
-    rng = np.random.default_rng(0)
-    product = np.array(["crm", "desk"])[rng.integers(0, 2, 4000)]
-    X = pd.DataFrame({"a": rng.normal(size=4000)})
-    sign = np.where(product == "crm", 1.0, -1.0)
-    y = (rng.random(4000) < 1 / (1 + np.exp(2 - 1.5 * sign * X["a"]))).astype(int)
-    model = PropensityClassifier(n_seeds=1, candidates=("pooled",)).fit(X, y, product=product)
-    high, low = pd.DataFrame({"a": [2.0] * 3}), pd.DataFrame({"a": [-2.0] * 3})
-    asked = ["crm", "desk", "new"]
-    steps = logit(model.predict_proba(high, product=asked)[:, 1]) - logit(model.predict_proba(low, product=asked)[:, 1])
-    assert steps[0] > 2
-    assert steps[1] < -2
-    assert abs(steps[2]) < 0.5
-    parts = model.contributions(high, product=asked)
-    assert parts.columns.tolist() == ["a", "baseline"]
-    np.testing.assert_allclose(parts.sum(axis=1), logit(model.predict_proba(high, product=asked)[:, 1]), rtol=1e-9)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import lightgbm as lgb
 import numpy as np
@@ -20,7 +19,7 @@ from product_affinity.models.calibration import (
 from product_affinity.models.encoding import FloatMatrix, FrameEncoder, IntVector
 from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.ridge import RidgeModel
-from product_affinity.models.trees import mean_contributions, mean_log_odds, mean_over_products
+from product_affinity.models.trees import mean_contributions, mean_log_odds, with_product
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class Candidates:
         Log-odds from which the pooled boosters start.
     pooled : tuple of lightgbm.Booster
         One per seed; empty where only the ridge was fitted.
-    products : int
-        Number of products whose code the pooled boosters read as one more column, 0 where they read none.
+    by_product : bool
+        Whether the pooled boosters read the product code as one more column.
     levels : tuple of float
         Log-odds of each product that the pooled boosters leave unexplained; empty where products
         have none or an offset says it.
@@ -84,7 +83,7 @@ class Candidates:
 
     base: float
     pooled: tuple[lgb.Booster, ...]
-    products: int
+    by_product: bool
     levels: tuple[float, ...]
     heads: Mapping[int, Head]
     ridge: RidgeModel | None
@@ -99,12 +98,10 @@ class Candidates:
         if name == "heads":
             return self._head_log_odds(matrix, codes, threads)
         level = self.base + product_values(self.levels, codes)
-        return level + self._by_product(partial(mean_log_odds, self.pooled, threads=threads), matrix, codes)
+        return level + mean_log_odds(self.pooled, self._pooled_inputs(matrix, codes), threads)
 
-    def _by_product(
-        self, score: Callable[[FloatMatrix], npt.NDArray[np.float64]], matrix: FloatMatrix, codes: IntVector
-    ) -> npt.NDArray[np.float64]:
-        return mean_over_products(score, matrix, codes, self.products) if self.products else score(matrix)
+    def _pooled_inputs(self, matrix: FloatMatrix, codes: IntVector) -> FloatMatrix:
+        return with_product(matrix, codes) if self.by_product else matrix
 
     def _head_log_odds(self, matrix: FloatMatrix, codes: IntVector, threads: int) -> Vector:
         out = np.empty(len(matrix))
@@ -138,8 +135,7 @@ class Candidates:
             head = self.heads.get(int(code)) if name == "heads" else None
             boosters, base = (head.boosters, head.base) if head else (self.pooled, self.base)
             if boosters:
-                explain = partial(mean_contributions, boosters)
-                shap = explain(matrix[at]) if head else self._by_product(explain, matrix[at], codes[at])
+                shap = mean_contributions(boosters, matrix[at] if head else self._pooled_inputs(matrix[at], codes[at]))
                 level = 0.0 if head else product_values(self.levels, codes[at])
                 # the product itself is no column of the caller's
                 own = matrix.shape[1]

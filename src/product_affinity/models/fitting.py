@@ -43,10 +43,7 @@ def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
         folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
         evidence = predict_out_of_fold(trainer, folds)
         pooled, heads = _fit_trees(trainer, evidence, relevance)
-        count = trainer.product_count
-        candidates = Candidates(
-            trainer.base, pooled, count if trainer.by_product else 0, _levels(trainer, pooled), heads, ridge
-        )
+        candidates = Candidates(trainer.base, pooled, trainer.by_product, _levels(trainer, pooled), heads, ridge)
         return _assemble(trainer, candidates, evidence.predictions)
 
 

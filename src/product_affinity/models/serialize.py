@@ -125,7 +125,7 @@ def _model_document(model: FittedBlend) -> dict[str, Any]:
         "base": candidates.base,
         "levels": list(candidates.levels),
         "pooled": len(candidates.pooled),
-        "pooled_products": candidates.products,
+        "by_product": candidates.by_product,
         "heads": [
             {"product": code, "base": head.base, "boosters": len(head.boosters)}
             for code, head in sorted(candidates.heads.items())
@@ -167,8 +167,8 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
         names=tuple(document["names"]),
         candidates=Candidates(
             base=float(document["base"]),
-            pooled=boosters("pooled", document["pooled"], columns + bool(document["pooled_products"])),
-            products=int(document["pooled_products"]),
+            pooled=boosters("pooled", document["pooled"], columns + bool(document["by_product"])),
+            by_product=bool(document["by_product"]),
             levels=tuple(map(float, document["levels"])),
             heads=heads,
             ridge=_ridge(document["ridge"], columns),
@@ -200,8 +200,6 @@ def _check_sizes(blend: FittedBlend) -> None:
             if values
         ),
     ]
-    if blend.candidates.products:
-        sizes.append(("pooled_products", blend.candidates.products, len(blend.products)))
     ridge = blend.candidates.ridge
     if ridge is not None:
         betas = [ridge.pooled, *ridge.products.values()]

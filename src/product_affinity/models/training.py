@@ -18,7 +18,7 @@ from product_affinity.models.linear_terms import LinearTerms, fit_terms
 from product_affinity.models.logistic import Vector
 from product_affinity.models.ridge import Penalties, RidgeData, RidgeModel, fit_ridge
 from product_affinity.models.rows import Rows, base_log_odds, positive_counts
-from product_affinity.models.trees import BinnedMatrix, TreeShape, bin_matrix, with_product
+from product_affinity.models.trees import PRODUCT_SMOOTHING, BinnedMatrix, TreeShape, bin_matrix, with_product
 
 #: below either, only the ridge is fitted; also what a product needs for a head of its own. Where nearly all rows
 #: are positive, the negatives are the events
@@ -102,7 +102,7 @@ class Trainer:
         levels = [*self.plan.encoder.level_positions, at]
         directions = [*(self.plan.directions.get(column, 0) for column in range(at)), 0]
         matrix = with_product(rows.matrix, rows.codes)
-        return bin_matrix(matrix, rows.target, rows.fit_weight, levels, directions, has_product=True)
+        return bin_matrix(matrix, rows.target, rows.fit_weight, levels, directions, PRODUCT_SMOOTHING)
 
     def pooled_inputs(self, at: IntVector) -> FloatMatrix:
         """What pooled boosters read of some rows."""

@@ -6,12 +6,11 @@ starting log-odds. Each booster uses one thread, so results cannot depend on how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
-import numpy.typing as npt
 
 from product_affinity.models.encoding import FloatMatrix, IntVector
 from product_affinity.models.logistic import Matrix, Vector
@@ -40,7 +39,7 @@ class TreeShape:
         Whether each split tries one random cut per column (extremely randomised trees) instead of
         every cut. Random cuts average smooth effects better, every cut finds single codes.
     column_share : float
-        Share of the columns that each tree (with the product as a column, each cut) sees, in (0, 1].
+        Share of the columns that each tree sees, in (0, 1].
     learning_rate : float
         Shrinkage per tree, in (0, 1].
 
@@ -71,9 +70,8 @@ class BinnedMatrix:
         Columns that hold codes of levels.
     directions : tuple of int
         Per column -1, 0 or 1.
-    has_product : bool
-        Whether the last column is the product: it can only tell what holds for whom where a tree may cut by it and
-        by any other column, so columns are drawn per cut instead of per tree.
+    level_smoothing : float
+        Penalty on cuts between levels, ≥ 0.
 
     """
 
@@ -81,7 +79,7 @@ class BinnedMatrix:
     row_count: int
     level_columns: tuple[int, ...]
     directions: tuple[int, ...]
-    has_product: bool = False
+    level_smoothing: float = LEVEL_SMOOTHING
 
     def train(
         self, rows: IntVector, start: Vector, shape: TreeShape, seed: int, relevance: Vector | None = None
@@ -116,20 +114,19 @@ class BinnedMatrix:
         return lgb.Booster(model_str=booster.model_to_string(num_iteration=-1))
 
     def _parameters(self, shape: TreeShape, seed: int, row_count: int) -> dict[str, object]:
-        smoothing = PRODUCT_SMOOTHING if self.has_product else LEVEL_SMOOTHING
         parameters: dict[str, object] = {
             "objective": "binary",
             "num_leaves": shape.leaves,
             "learning_rate": shape.learning_rate,
             "extra_trees": shape.random_cuts,
-            "feature_fraction_bynode" if self.has_product else "feature_fraction": shape.column_share,
+            "feature_fraction": shape.column_share,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
             "min_data_in_leaf": 20,
             "min_sum_hessian_in_leaf": 1.0,
             "lambda_l2": 3.0,
-            "cat_smooth": smoothing,
-            "cat_l2": smoothing,
+            "cat_smooth": self.level_smoothing,
+            "cat_l2": self.level_smoothing,
             "min_data_per_group": int(np.clip(row_count // 100, 50, 500)),
             "seed": seed,
             "num_threads": 1,
@@ -148,8 +145,7 @@ def bin_matrix(
     weight: Vector,
     level_columns: Sequence[int],
     directions: Sequence[int],
-    *,
-    has_product: bool = False,
+    level_smoothing: float = LEVEL_SMOOTHING,
 ) -> BinnedMatrix:
     """Bin the training rows once.
 
@@ -163,8 +159,8 @@ def bin_matrix(
         Columns that hold codes.
     directions : sequence of int
         Per column -1, 0 or 1.
-    has_product : bool
-        Whether the last column is the product.
+    level_smoothing : float
+        Penalty on cuts between levels, ≥ 0.
 
     """
     dataset = lgb.Dataset(
@@ -179,54 +175,21 @@ def bin_matrix(
             "verbosity": -1,
         },
     ).construct()
-    return BinnedMatrix(dataset, len(matrix), tuple(level_columns), tuple(directions), has_product)
+    return BinnedMatrix(dataset, len(matrix), tuple(level_columns), tuple(directions), level_smoothing)
 
 
 def with_product(matrix: FloatMatrix, codes: IntVector) -> FloatMatrix:
-    """The matrix with the product code as one more column.
+    """The matrix with the product code as one more column, missing for unseen products (code -1).
 
     Examples
     --------
-    >>> with_product(np.ones((2, 1), dtype=np.float32), np.array([3, 0]))
-    array([[1., 3.],
-           [1., 0.]], dtype=float32)
+    >>> with_product(np.ones((2, 1), dtype=np.float32), np.array([3, -1]))
+    array([[ 1.,  3.],
+           [ 1., nan]], dtype=float32)
 
     """
-    return np.column_stack([matrix, codes.astype(np.float32)])
-
-
-def mean_over_products(
-    score: Callable[[FloatMatrix], npt.NDArray[np.float64]], matrix: FloatMatrix, codes: IntVector, products: int
-) -> npt.NDArray[np.float64]:
-    """What boosters that read the product say of each row; for an unseen one, the mean of what they say of all.
-
-    A missing product would go with whatever each cut leaves over, so with few products with one of them.
-
-    Parameters
-    ----------
-    score : callable
-        From a matrix with the product as its last column to one value or row of values a row.
-    matrix : ndarray of shape (n, d)
-        Encoded rows.
-    codes : ndarray of int
-        Product codes, -1 for unseen.
-    products : int
-        Number of products that the fit has seen, ≥ 1.
-
-    Examples
-    --------
-    >>> doubled = lambda rows: 2 * rows[:, 1]
-    >>> mean_over_products(doubled, np.ones((2, 1), dtype=np.float32), np.array([3, -1]), products=4)
-    array([6., 3.])
-
-    """
-    unseen = codes < 0
-    out = np.asarray(score(with_product(matrix, np.where(unseen, 0, codes))), dtype=np.float64)
-    if unseen.any():
-        rows = matrix[unseen]
-        each = (score(with_product(rows, np.full(len(rows), code))) for code in range(products))
-        out[unseen] = sum(each) / products
-    return out
+    column = np.where(codes < 0, np.nan, codes).astype(np.float32)
+    return np.column_stack([matrix, column])
 
 
 def load_booster(text: str, column_count: int) -> lgb.Booster:
