@@ -72,7 +72,7 @@ def heads_once(data: Split) -> Vector:
     matrix, new = encoder.encode(test.X), product_codes(test.product, products, len(test.y))
     out = np.empty(len(new))
     for code in range(len(products)):
-        base, booster = trainer.head_trees(trainer.product_rows(code), TreeShape(4, 150), 0, None)
+        base, booster = trainer.trees(trainer.product_rows(code), TreeShape(4, 150), seed=0)
         to = np.flatnonzero(new == code)
         out[to] = base + mean_log_odds([booster], matrix[to], 1)
     return np.asarray(expit(out), dtype=np.float64)

@@ -19,7 +19,7 @@ from product_affinity.models.calibration import (
 from product_affinity.models.encoding import FloatMatrix, FrameEncoder, IntVector
 from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.ridge import RidgeModel
-from product_affinity.models.trees import mean_contributions, mean_log_odds, with_product
+from product_affinity.models.trees import mean_contributions, mean_log_odds
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,6 @@ class Candidates:
         Log-odds from which the pooled boosters start.
     pooled : tuple of lightgbm.Booster
         One per seed; empty where only the ridge was fitted.
-    by_product : bool
-        Whether the pooled boosters read the product code as one more column.
     levels : tuple of float
         Log-odds of each product that the pooled boosters leave unexplained; empty where products
         have none or an offset says it.
@@ -83,7 +81,6 @@ class Candidates:
 
     base: float
     pooled: tuple[lgb.Booster, ...]
-    by_product: bool
     levels: tuple[float, ...]
     heads: Mapping[int, Head]
     ridge: RidgeModel | None
@@ -98,10 +95,7 @@ class Candidates:
         if name == "heads":
             return self._head_log_odds(matrix, codes, threads)
         level = self.base + product_values(self.levels, codes)
-        return level + mean_log_odds(self.pooled, self._pooled_inputs(matrix, codes), threads)
-
-    def _pooled_inputs(self, matrix: FloatMatrix, codes: IntVector) -> FloatMatrix:
-        return with_product(matrix, codes) if self.by_product else matrix
+        return level + mean_log_odds(self.pooled, matrix, threads)
 
     def _head_log_odds(self, matrix: FloatMatrix, codes: IntVector, threads: int) -> Vector:
         out = np.empty(len(matrix))
@@ -135,11 +129,9 @@ class Candidates:
             head = self.heads.get(int(code)) if name == "heads" else None
             boosters, base = (head.boosters, head.base) if head else (self.pooled, self.base)
             if boosters:
-                shap = mean_contributions(boosters, matrix[at] if head else self._pooled_inputs(matrix[at], codes[at]))
+                shap = mean_contributions(boosters, matrix[at])
                 level = 0.0 if head else product_values(self.levels, codes[at])
-                # the product itself is no column of the caller's
-                own = matrix.shape[1]
-                parts[at], constant[at] = shap[:, :own], base + level + shap[:, own:].sum(axis=1)
+                parts[at], constant[at] = shap[:, :-1], base + level + shap[:, -1]
             elif self.ridge is not None:
                 parts[at], constant[at] = self.ridge.contributions(matrix[at], codes[at])
         return parts, constant

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import lightgbm as lgb
@@ -20,7 +19,7 @@ from product_affinity.models.out_of_fold import Evidence, predict_out_of_fold
 from product_affinity.models.ridge import column_relevance
 from product_affinity.models.rows import Rows
 from product_affinity.models.training import FitPlan, Trainer
-from product_affinity.models.trees import mean_log_odds
+from product_affinity.models.trees import TreeShape, mean_log_odds
 
 
 def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
@@ -43,47 +42,39 @@ def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
         folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
         evidence = predict_out_of_fold(trainer, folds)
         pooled, heads = _fit_trees(trainer, evidence, relevance)
-        candidates = Candidates(trainer.base, pooled, trainer.by_product, _levels(trainer, pooled), heads, ridge)
+        candidates = Candidates(trainer.base, pooled, _levels(trainer, pooled), heads, ridge)
         return _assemble(trainer, candidates, evidence.predictions)
 
 
 def _fit_trees(
     trainer: Trainer, evidence: Evidence, relevance: Vector | None
 ) -> tuple[tuple[lgb.Booster, ...], dict[int, Head]]:
+    shapes = evidence.shapes
     seeds = [trainer.plan.seed + at for at in range(trainer.plan.n_seeds)]
-    jobs: list[Callable[[int], tuple[float, lgb.Booster]]] = []
-    if "pooled" in evidence.shapes:
-        every = np.arange(len(trainer.rows.target))
-        jobs.append(partial(trainer.pooled_trees, every, evidence.shapes["pooled"]))
-    headed = _headed(trainer, evidence)
-    for at in headed.values():
-        jobs.append(partial(trainer.head_trees, at, evidence.shapes["heads"], relevance=relevance))
-    fits = trainer.run([partial(job, seed) for job in jobs for seed in seeds])
+    jobs: list[tuple[int, IntVector, TreeShape, Vector | None]] = []
+    if "pooled" in shapes:
+        jobs.append((-1, np.arange(len(trainer.rows.target)), shapes["pooled"], None))
+    if "heads" in shapes:
+        # a head that no fold has tested is no choice by evidence, unless there is nothing else
+        every = range(trainer.product_count)
+        chosen = every if evidence.heads is None or trainer.candidates == ("heads",) else sorted(evidence.heads)
+        rows_of = {code: trainer.product_rows(code) for code in chosen}
+        jobs += [(code, at, shapes["heads"], relevance) for code, at in rows_of.items() if trainer.carries_head(at)]
+    fits = trainer.run([partial(trainer.trees, at, shape, seed, r) for _, at, shape, r in jobs for seed in seeds])
     groups = [fits[start : start + len(seeds)] for start in range(0, len(fits), len(seeds))]
-    pooled = tuple(booster for _, booster in groups.pop(0)) if "pooled" in evidence.shapes else ()
     heads = {
         code: Head(group[0][0], tuple(booster for _, booster in group))
-        for code, group in zip(headed, groups, strict=True)
+        for (code, *_), group in zip(jobs, groups, strict=True)
     }
-    return pooled, heads
-
-
-def _headed(trainer: Trainer, evidence: Evidence) -> dict[int, IntVector]:
-    """Rows of each product that gets a head: not without evidence, unless there is nothing but heads."""
-    if "heads" not in evidence.shapes:
-        return {}
-    untested = evidence.heads is None or trainer.candidates == ("heads",)
-    chosen = range(trainer.product_count) if untested else sorted(evidence.heads or ())
-    rows_of = {code: trainer.product_rows(code) for code in chosen}
-    return {code: at for code, at in rows_of.items() if trainer.carries_head(at)}
+    pooled = heads.pop(-1, None)
+    return (pooled.boosters if pooled else ()), heads
 
 
 def _levels(trainer: Trainer, pooled: tuple[lgb.Booster, ...]) -> tuple[float, ...]:
     if not pooled or not trainer.has_levels:
         return ()
-    every = np.arange(len(trainer.rows.target))
-    log_odds = trainer.base + mean_log_odds(pooled, trainer.pooled_inputs(every), trainer.plan.workers)
-    return trainer.product_levels(every, log_odds)
+    log_odds = trainer.base + mean_log_odds(pooled, trainer.rows.matrix, trainer.plan.workers)
+    return trainer.product_levels(np.arange(len(log_odds)), log_odds)
 
 
 def _assemble(trainer: Trainer, candidates: Candidates, oof: OutOfFold | None) -> FittedBlend:

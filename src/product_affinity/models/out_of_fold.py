@@ -143,9 +143,9 @@ class _Folds:
 
     def trees(self, kind: str, fallback: Vector | None) -> tuple[TreeShape, Vector]:
         """Best shape, and its predictions; ``fallback`` where a product has no head."""
+        shapes = POOLED_SHAPES if kind == "pooled" else HEAD_SHAPES
         if kind == "heads" and not self.headed:
             return DEFAULT_SHAPE, self._spare(fallback)
-        shapes = POOLED_SHAPES if kind == "pooled" else HEAD_SHAPES
         tried, rest = self._tried()
         stages = self._stages([*tried], kind, shapes)
         best = min(shapes, key=lambda shape: self._best_stage(stages[shape], tried)[0])
@@ -176,11 +176,11 @@ class _Folds:
 
     def _pooled(self, fold: _Fold, shape: TreeShape) -> Matrix:
         trainer, checkpoints = self.trainer, _checkpoints(shape)
-        base, booster = trainer.pooled_trees(fold.train, shape, trainer.plan.seed)
-        stages = base + staged_log_odds(booster, trainer.pooled_inputs(fold.test), checkpoints)
+        base, booster = trainer.trees(fold.train, shape, trainer.plan.seed)
+        stages = base + staged_log_odds(booster, trainer.rows.matrix[fold.test], checkpoints)
         if not trainer.has_levels:
             return stages
-        trained = base + staged_log_odds(booster, trainer.pooled_inputs(fold.train), checkpoints)
+        trained = base + staged_log_odds(booster, trainer.rows.matrix[fold.train], checkpoints)
         levels = np.array([trainer.product_levels(fold.train, column) for column in trained.T])
         own: Matrix = levels.T[trainer.rows.codes[fold.test]]
         return stages + own
@@ -190,7 +190,7 @@ class _Folds:
         trainer = self.trainer
         stages = np.full((len(fold.test), len(_checkpoints(shape))), np.nan)
         for _, train, test in self._head_rows(fold):
-            base, booster = trainer.head_trees(train, shape, trainer.plan.seed, fold.relevance)
+            base, booster = trainer.trees(train, shape, trainer.plan.seed, fold.relevance)
             matrix = trainer.rows.matrix[fold.test[test]]
             stages[test] = base + staged_log_odds(booster, matrix, _checkpoints(shape))
         return stages

@@ -19,7 +19,7 @@ from product_affinity.models.ridge import RidgeModel
 from product_affinity.models.structure import canonical_text
 from product_affinity.models.trees import load_booster
 
-FORMAT = 2
+FORMAT = 1
 _JSON = "classifier.json"
 
 
@@ -42,8 +42,9 @@ def classifier_to_texts(classifier: PropensityClassifier) -> dict[str, str]:
     model: FittedBlend = classifier._model
     ensembles = {"pooled": model.candidates.pooled}
     ensembles |= {f"head-{code}": head.boosters for code, head in sorted(model.candidates.heads.items())}
+    columns = len(model.encoder.columns)
     texts = {
-        f"{stem}-{seed}.txt": canonical_text(booster.model_to_string(), booster.num_feature())
+        f"{stem}-{seed}.txt": canonical_text(booster.model_to_string(), columns)
         for stem, boosters in ensembles.items()
         for seed, booster in enumerate(boosters)
     }
@@ -125,7 +126,6 @@ def _model_document(model: FittedBlend) -> dict[str, Any]:
         "base": candidates.base,
         "levels": list(candidates.levels),
         "pooled": len(candidates.pooled),
-        "by_product": candidates.by_product,
         "heads": [
             {"product": code, "base": head.base, "boosters": len(head.boosters)}
             for code, head in sorted(candidates.heads.items())
@@ -153,8 +153,8 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
     columns = len(encoder.columns)
     offset = None if document["offset"] is None else Offset(**document["offset"])
 
-    def boosters(stem: str, count: int, width: int = columns) -> tuple[Any, ...]:
-        return tuple(_booster(texts, f"{stem}-{seed}.txt", width) for seed in range(count))
+    def boosters(stem: str, count: int) -> tuple[Any, ...]:
+        return tuple(_booster(texts, f"{stem}-{seed}.txt", columns) for seed in range(count))
 
     heads = {
         int(head["product"]): Head(float(head["base"]), boosters(f"head-{int(head['product'])}", head["boosters"]))
@@ -167,8 +167,7 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
         names=tuple(document["names"]),
         candidates=Candidates(
             base=float(document["base"]),
-            pooled=boosters("pooled", document["pooled"], columns + bool(document["by_product"])),
-            by_product=bool(document["by_product"]),
+            pooled=boosters("pooled", document["pooled"]),
             levels=tuple(map(float, document["levels"])),
             heads=heads,
             ridge=_ridge(document["ridge"], columns),

@@ -12,13 +12,13 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from product_affinity.models.calibration import product_intercepts
-from product_affinity.models.encoding import FloatMatrix, FrameEncoder, IntVector
+from product_affinity.models.encoding import FrameEncoder, IntVector
 from product_affinity.models.fitted import Offset
 from product_affinity.models.linear_terms import LinearTerms, fit_terms
 from product_affinity.models.logistic import Vector
 from product_affinity.models.ridge import Penalties, RidgeData, RidgeModel, fit_ridge
 from product_affinity.models.rows import Rows, base_log_odds, positive_counts
-from product_affinity.models.trees import PRODUCT_SMOOTHING, BinnedMatrix, TreeShape, bin_matrix, with_product
+from product_affinity.models.trees import TreeShape, bin_matrix
 
 #: below either, only the ridge is fitted; also what a product needs for a head of its own. Where nearly all rows
 #: are positive, the negatives are the events
@@ -89,25 +89,6 @@ class Trainer:
         if self.candidates != ("ridge",):
             directions = [plan.directions.get(at, 0) for at in range(rows.matrix.shape[1])]
             self._binned = bin_matrix(rows.matrix, rows.target, rows.fit_weight, levels, directions)
-            # before any fit: tasks on several threads must not bin it twice
-            self._pooled = self._bin_with_product() if self.by_product else self._binned
-
-    @property
-    def by_product(self) -> bool:
-        """Whether pooled boosters read the product as one more column, and so learn what holds for some only."""
-        return self.product_count > 1 and "pooled" in self.candidates
-
-    def _bin_with_product(self) -> BinnedMatrix:
-        rows, at = self.rows, self.rows.matrix.shape[1]
-        levels = [*self.plan.encoder.level_positions, at]
-        directions = [*(self.plan.directions.get(column, 0) for column in range(at)), 0]
-        matrix = with_product(rows.matrix, rows.codes)
-        return bin_matrix(matrix, rows.target, rows.fit_weight, levels, directions, PRODUCT_SMOOTHING)
-
-    def pooled_inputs(self, at: IntVector) -> FloatMatrix:
-        """What pooled boosters read of some rows."""
-        matrix = self.rows.matrix[at]
-        return with_product(matrix, self.rows.codes[at]) if self.by_product else matrix
 
     def _candidates(self) -> tuple[str, ...]:
         if not _carries_trees(self.rows.target):
@@ -122,22 +103,13 @@ class Trainer:
         levels = self.plan.encoder.level_positions
         return fit_terms(self.rows.matrix, self.rows.fit_weight, levels, self.plan.directions)
 
-    def pooled_trees(self, at: IntVector, shape: TreeShape, seed: int) -> tuple[float, lgb.Booster]:
-        """One booster on some rows of all products, and the base log-odds it starts from."""
-        return self._trees(self._pooled, at, shape, seed, None)
-
-    def head_trees(
-        self, at: IntVector, shape: TreeShape, seed: int, relevance: Vector | None
+    def trees(
+        self, at: IntVector, shape: TreeShape, seed: int, relevance: Vector | None = None
     ) -> tuple[float, lgb.Booster]:
-        """One booster on some rows of one product, and the base log-odds it starts from."""
-        return self._trees(self._binned, at, shape, seed, relevance)
-
-    def _trees(
-        self, binned: BinnedMatrix, at: IntVector, shape: TreeShape, seed: int, relevance: Vector | None
-    ) -> tuple[float, lgb.Booster]:
+        """One booster on some rows, and the base log-odds it starts from."""
         rows = self.rows
         base = base_log_odds(rows.target[at], rows.fit_weight[at], rows.start[at])
-        return base, binned.train(at, base + rows.start[at], shape, seed, relevance)
+        return base, self._binned.train(at, base + rows.start[at], shape, seed, relevance)
 
     def ridge(self, at: IntVector | None = None) -> tuple[RidgeModel, Penalties]:
         """Ridge on some rows (all by default), and the penalties learnt on them."""

@@ -17,10 +17,6 @@ from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.structure import canonical_text
 
 MAX_BIN = 63
-#: penalty on cuts between levels, of which most tables have many that tell nothing ...
-LEVEL_SMOOTHING = 100.0
-#: ... and where the product is one of the columns: its levels are few, and each tells much
-PRODUCT_SMOOTHING = 30.0
 #: draws of columns in a row without any cut after which a booster has learnt what it can
 UNLUCKY_DRAWS = 30
 
@@ -70,8 +66,6 @@ class BinnedMatrix:
         Columns that hold codes of levels.
     directions : tuple of int
         Per column -1, 0 or 1.
-    level_smoothing : float
-        Penalty on cuts between levels, ≥ 0.
 
     """
 
@@ -79,7 +73,6 @@ class BinnedMatrix:
     row_count: int
     level_columns: tuple[int, ...]
     directions: tuple[int, ...]
-    level_smoothing: float = LEVEL_SMOOTHING
 
     def train(
         self, rows: IntVector, start: Vector, shape: TreeShape, seed: int, relevance: Vector | None = None
@@ -125,8 +118,8 @@ class BinnedMatrix:
             "min_data_in_leaf": 20,
             "min_sum_hessian_in_leaf": 1.0,
             "lambda_l2": 3.0,
-            "cat_smooth": self.level_smoothing,
-            "cat_l2": self.level_smoothing,
+            "cat_smooth": 100.0,
+            "cat_l2": 100.0,
             "min_data_per_group": int(np.clip(row_count // 100, 50, 500)),
             "seed": seed,
             "num_threads": 1,
@@ -145,7 +138,6 @@ def bin_matrix(
     weight: Vector,
     level_columns: Sequence[int],
     directions: Sequence[int],
-    level_smoothing: float = LEVEL_SMOOTHING,
 ) -> BinnedMatrix:
     """Bin the training rows once.
 
@@ -159,8 +151,6 @@ def bin_matrix(
         Columns that hold codes.
     directions : sequence of int
         Per column -1, 0 or 1.
-    level_smoothing : float
-        Penalty on cuts between levels, ≥ 0.
 
     """
     dataset = lgb.Dataset(
@@ -175,21 +165,7 @@ def bin_matrix(
             "verbosity": -1,
         },
     ).construct()
-    return BinnedMatrix(dataset, len(matrix), tuple(level_columns), tuple(directions), level_smoothing)
-
-
-def with_product(matrix: FloatMatrix, codes: IntVector) -> FloatMatrix:
-    """The matrix with the product code as one more column, missing for unseen products (code -1).
-
-    Examples
-    --------
-    >>> with_product(np.ones((2, 1), dtype=np.float32), np.array([3, -1]))
-    array([[ 1.,  3.],
-           [ 1., nan]], dtype=float32)
-
-    """
-    column = np.where(codes < 0, np.nan, codes).astype(np.float32)
-    return np.column_stack([matrix, column])
+    return BinnedMatrix(dataset, len(matrix), tuple(level_columns), tuple(directions))
 
 
 def load_booster(text: str, column_count: int) -> lgb.Booster:

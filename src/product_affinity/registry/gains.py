@@ -46,8 +46,7 @@ def gain_shares(classifier: PropensityClassifier) -> tuple[tuple[str, float], ..
             weight = weights["heads"].iloc[int(rest.split("-")[0])] / len(weights)
         else:
             continue
-        # pooled trees may split by the product as well, which is none of the inputs
-        gain = _gains(texts[file], len(names) + 1)[:-1]
+        gain = _gains(texts[file], len(names))
         if gain.sum() > 0:
             total += weight * gain / gain.sum()
     if total.sum() <= 0:
