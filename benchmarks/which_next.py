@@ -1,8 +1,10 @@
-"""Which product next: accounts own twenty products, one is hidden; who finds it?
+"""Which product next: of what an account owns, one product is hidden; who finds it?
 
-Usage: rows are account × candidate product, every column comes from the *other* products that the
-account owns and from who owns what, and no product identity enters. The classifier knows neither
-dates nor products here: ``PropensityClassifier().fit(X, is_hidden, account=account)``.
+Rows are account × candidate product, and there are no dates. In a *large catalogue* accounts own twenty of 150
+products; every column comes from the other products that the account owns and from who owns what, and no product
+identity enters: ``PropensityClassifier().fit(X, is_hidden, account=account)``. In a *small catalogue* of twenty
+products the columns are who the account is and which of the twenty it visibly owns, and the product is told:
+``fit(X, is_hidden, product=product, account=account)``.
 
 Run ``python -m benchmarks.which_next``.
 """
@@ -16,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
 from rich.table import Table as Printed
+from scipy.special import expit
 
 from product_affinity.models import PropensityClassifier
 
@@ -122,9 +125,60 @@ def compare(seed: int) -> pd.DataFrame:
         "cosine co-occurrence": columns["cosine_mean"],
         "PropensityClassifier": learnt,
     }
+    return figures(baskets, scores, test)
+
+
+def simulate_small(seed: int, accounts: int = 6000, products: int = 20) -> tuple[Baskets, pd.DataFrame]:
+    """Draw who owns which of twenty products from taste, line of business, job and age; two or more each."""
+    rng = np.random.default_rng(seed)
+    line, job = rng.integers(0, 12, accounts), rng.integers(0, 60, accounts)
+    age = rng.normal(40, 12, accounts).round()
+    appeal = rng.normal(-1.8, 1.2, products) + rng.normal(size=(accounts, 4)) @ rng.normal(0, 0.6, (4, products))
+    appeal += rng.normal(0, 0.6, (12, products))[line] + rng.normal(0, 0.4, (60, products))[job]
+    appeal += np.outer((age - 40) / 12, rng.normal(0, 0.4, products))
+    owned = rng.random(appeal.shape) < expit(appeal)
+    several = owned.sum(axis=1) >= 2
+    owned = owned[several].astype(float)
+    hidden = np.array([rng.choice(np.flatnonzero(row)) for row in owned])
+    owned[np.arange(len(owned)), hidden] = 0.0
+    people = pd.DataFrame({"line": line, "job": job, "age": age})[several].astype({"line": str, "job": str})
+    return Baskets(owned, hidden, np.zeros(products, dtype=np.int64)), people.reset_index(drop=True)
+
+
+def compare_small(seed: int) -> pd.DataFrame:
+    """The same figures where the catalogue is small and the classifier knows the product."""
+    baskets, people = simulate_small(seed)
+    owned = baskets.owned
+    account, product = np.nonzero(owned == 0)
+    hidden = (baskets.hidden[account] == product).astype(int)
+    visible = pd.DataFrame(owned, columns=[f"owns_{at:02d}" for at in range(owned.shape[1])])
+    X = people.join(visible).assign(products_owned=owned.sum(axis=1)).iloc[account].reset_index(drop=True)
+    order = np.random.default_rng(seed).permutation(len(owned))
+    test = np.sort(order[len(order) // 2 :])
+    asked = np.isin(account, test)
+    model = PropensityClassifier(n_seeds=1)
+    model.fit(X[~asked], hidden[~asked], product=product[~asked], account=account[~asked])
+    learnt = np.zeros_like(owned)
+    learnt[account[asked], product[asked]] = model.predict_proba(X[asked], product=product[asked])[:, 1]
+    columns = pair_columns(baskets)
+    popular = np.bincount(baskets.hidden[order[: len(order) // 2]], minlength=owned.shape[1]).astype(float)
+    return figures(
+        baskets,
+        {
+            "popularity": np.tile(popular, (len(owned), 1)),
+            "item co-occurrence": columns["given_mean_share"],
+            "cosine co-occurrence": columns["cosine_mean"],
+            "PropensityClassifier": learnt,
+        },
+        test,
+    )
+
+
+def figures(baskets: Baskets, scores: dict[str, Matrix], accounts: Codes) -> pd.DataFrame:
+    """Hit rates and mean reciprocal rank of each ranking, one line each."""
     lines = {}
     for name, score in scores.items():
-        ranks = ranks_of_hidden(baskets, score, test)
+        ranks = ranks_of_hidden(baskets, score, accounts)
         lines[name] = {f"hit@{k}": float((ranks <= k).mean()) for k in (1, 5, 10)} | {
             "MRR": float((1.0 / ranks).mean())
         }
@@ -132,12 +186,13 @@ def compare(seed: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Print the mean over three seeds."""
-    result = sum(compare(seed) for seed in (1, 2, 3)) / 3
-    printed = Printed("ranking", *result.columns, title="Which product next: one of twenty hidden, mean of 3 seeds")
-    for name, line in result.iterrows():
-        printed.add_row(str(name), *(f"{value:.3f}" for value in line))
-    Console().print(printed)
+    """Print the mean over three seeds of both catalogues."""
+    for title, run in (("150 products, twenty owned", compare), ("20 products", compare_small)):
+        result = sum(run(seed) for seed in (1, 2, 3)) / 3
+        printed = Printed("ranking", *result.columns, title=f"Which product next: {title}, one hidden, 3 seeds")
+        for name, line in result.iterrows():
+            printed.add_row(str(name), *(f"{value:.3f}" for value in line))
+        Console().print(printed)
 
 
 if __name__ == "__main__":

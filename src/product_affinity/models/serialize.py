@@ -19,7 +19,7 @@ from product_affinity.models.ridge import RidgeModel
 from product_affinity.models.structure import canonical_text
 from product_affinity.models.trees import load_booster
 
-FORMAT = 1
+FORMAT = 2
 _JSON = "classifier.json"
 
 
