@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from product_affinity.models.encoding import IntVector
-from product_affinity.models.logistic import Vector
-from product_affinity.models.rows import Rows
+from product_affinity.models.rows import Rows, event_count
 
 #: a fold whose training part has fewer positives than this teaches nothing about large fits
 MIN_TRAIN_POSITIVES = 30
@@ -79,14 +78,8 @@ def _rolling(rows: Rows, days: IntVector, gap_days: int) -> list[InnerFold]:
 
 
 def _is_useful(rows: Rows, fold: InnerFold) -> bool:
-    trained, tested = _events(rows.target[fold.train]), _events(rows.target[fold.test])
+    trained, tested = event_count(rows.target[fold.train]), event_count(rows.target[fold.test])
     return trained >= MIN_TRAIN_POSITIVES * 0.5 and tested >= MIN_TEST_POSITIVES
-
-
-def _events(target: Vector) -> float:
-    """Positives, or negatives where these are fewer: without both there is nothing to learn or to test."""
-    positives = float(target.sum())
-    return min(positives, len(target) - positives)
 
 
 def _stratified(rows: Rows, count: int, rng: np.random.Generator) -> IntVector:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class _Folds:
         self.folds = folds
         self.at: IntVector = np.concatenate([fold.test for fold in folds])
 
-    @property
+    @cached_property
     def headed(self) -> frozenset[int]:
         """Products whose rows carry a head in some fold's training part."""
         return frozenset(code for fold in self.folds for code, _, _ in self._head_rows(fold))

@@ -171,6 +171,19 @@ def base_log_odds(target: Vector, weight: Vector, offset: Vector) -> float:
     return float(fit_logistic(design, target, weight, offset, prior, np.array([start])).coefficients[0])
 
 
+def event_count(target: Vector) -> int:
+    """Positives, or negatives where these are fewer: without both there is nothing to learn or to test.
+
+    Examples
+    --------
+    >>> event_count(np.array([1.0, 1.0, 0.0]))
+    1
+
+    """
+    positives = int(target.sum())
+    return min(positives, len(target) - positives)
+
+
 def positive_counts(codes: npt.NDArray[np.int64], target: Vector, size: int) -> IntVector:
     """Number of positives of each product code."""
     return np.bincount(codes[target == 1], minlength=size).astype(np.int64)

@@ -17,7 +17,7 @@ from product_affinity.models.fitted import Offset
 from product_affinity.models.linear_terms import LinearTerms, fit_terms
 from product_affinity.models.logistic import Vector
 from product_affinity.models.ridge import Penalties, RidgeData, RidgeModel, fit_ridge
-from product_affinity.models.rows import Rows, base_log_odds, positive_counts
+from product_affinity.models.rows import Rows, base_log_odds, event_count, positive_counts
 from product_affinity.models.trees import TreeShape, bin_matrix
 
 #: below either, only the ridge is fitted; also what a product needs for a head of its own. Where nearly all rows
@@ -150,5 +150,4 @@ class Trainer:
 
 
 def _carries_trees(target: Vector) -> bool:
-    positives = int(target.sum())
-    return len(target) >= MIN_ROWS and min(positives, len(target) - positives) >= MIN_POSITIVES
+    return len(target) >= MIN_ROWS and event_count(target) >= MIN_POSITIVES
