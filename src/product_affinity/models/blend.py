@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from product_affinity.models.calibration import Sigmoid, fold_levels
+from product_affinity.models.calibration import Sigmoid, fold_groups
 from product_affinity.models.encoding import IntVector
-from product_affinity.models.logistic import Matrix, Prior, Vector, fit_logistic
+from product_affinity.models.grouped_logistic import fit_grouped
+from product_affinity.models.logistic import Matrix, Prior, Vector
 
 #: prior precision of common weights around equal ones, and of a product's around the common ones
 COMMON_PRECISION = 5.0
 PRODUCT_PRECISION = 100.0
+#: prior precision of the level of a fold and product, a nuisance: a little, for folds without an event
+LEVEL_PRECISION = 1e-2
 #: a weight below this is dropped, so that its candidate need not be computed
 NEGLIGIBLE = 0.03
 
@@ -100,15 +103,9 @@ def normalised(raw: Vector, present: npt.NDArray[np.bool_]) -> Vector:
 
 def _fit(oof: OutOfFold, at: IntVector | slice, centre: float, mean: Vector, precision: float) -> Vector:
     candidates = oof.log_odds[at] - centre
-    levels = fold_levels(None if oof.folds is None else oof.folds[at], len(candidates))
-    design = np.column_stack([levels, candidates])
-    size = levels.shape[1]
-    prior = Prior(
-        precision=np.append(np.full(size, 1e-2), np.full(len(mean), precision)),
-        mean=np.append(np.zeros(size), mean),
-        lower=np.append(np.full(size, -np.inf), np.zeros(len(mean))),
-        upper=np.full(size + len(mean), np.inf),
-    )
-    offset = np.full(len(design), centre)
-    fit = fit_logistic(design, oof.target[at], oof.weight[at], offset, prior)
-    return fit.coefficients[size:]
+    size = len(mean)
+    prior = Prior(np.full(size, precision), mean, np.zeros(size), np.full(size, np.inf))
+    groups, count = fold_groups(None if oof.folds is None else oof.folds[at], len(candidates))
+    offset = np.full(len(candidates), centre)
+    fit = fit_grouped(candidates, groups, count, oof.target[at], oof.weight[at], offset, LEVEL_PRECISION, prior)
+    return fit.coefficients

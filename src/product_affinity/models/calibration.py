@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
 from product_affinity.models.encoding import IntVector
-from product_affinity.models.logistic import MAX_ITERATIONS, TOLERANCE, Prior, Vector, fit_logistic
+from product_affinity.models.grouped_logistic import fit_grouped, fit_levels
+from product_affinity.models.logistic import Prior, Vector
 
 #: events below which a slope is not estimated
 MIN_EVENTS = 100
 #: prior precision of the slope around 1: worth about fifty events
 SLOPE_PRECISION = 50.0
+#: prior precision of a level that nothing is known of: next to nothing
+LEVEL_PRECISION = 1e-3
 #: largest prior standard deviation of a product intercept, in log-odds
 MAX_INTERCEPT_SD = 2.0
 #: below this variance between products their intercepts are noise
@@ -88,38 +90,36 @@ def fit_sigmoid(
     """
     if target.sum() < MIN_EVENTS:
         return Sigmoid()
-    levels = fold_levels(folds, len(target))
-    free = np.full(levels.shape[1], 1e-3)
-    drift = np.zeros(levels.shape[1])
+    groups, count = fold_groups(folds, len(target))
+    drift = np.zeros(count)
     if folds is not None:
-        drift = fit_logistic(levels, target, weight, log_odds, Prior.free(free)).coefficients
+        drift = fit_levels(groups, count, target, weight, log_odds, LEVEL_PRECISION)
     centre = float(np.average(log_odds, weights=weight * expit(log_odds)))
-    design = np.column_stack([levels, log_odds - centre])
-    prior = Prior.free(np.append(free, SLOPE_PRECISION))
-    prior.lower[-1] = -0.9
-    fit = fit_logistic(design, target, weight, log_odds + levels @ drift, prior).coefficients
-    shares = levels.T @ weight / weight.sum()
-    shift, slope = float(shares @ fit[:-1]), 1.0 + float(fit[-1])
-    level = log_odds + levels @ drift + design @ fit
-    intercepts = product_intercepts(level, target, weight, codes, products) if folds is None else ()
-    return Sigmoid(centre, shift, slope, intercepts)
+    around = (log_odds - centre)[:, None]
+    prior = Prior.free(np.array([SLOPE_PRECISION]))
+    prior.lower[:] = -0.9
+    present = log_odds + drift[groups]
+    fit = fit_grouped(around, groups, count, target, weight, present, LEVEL_PRECISION, prior)
+    shift, slope = float(np.average(fit.levels[groups], weights=weight)), 1.0 + float(fit.coefficients[0])
+    if folds is not None:
+        return Sigmoid(centre, shift, slope)
+    level = centre + shift + slope * around[:, 0]
+    return Sigmoid(centre, shift, slope, product_intercepts(level, target, weight, codes, products))
 
 
-def fold_levels(folds: IntVector | None, row_count: int) -> npt.NDArray[np.float64]:
-    """Indicator of each fold, or a column of ones where folds don't follow each other in time.
+def fold_groups(folds: IntVector | None, row_count: int) -> tuple[IntVector, int]:
+    """Group of each row and number of groups: its fold, or one for all where folds don't follow each other in time.
 
     Examples
     --------
-    >>> fold_levels(np.array([0, 1, 1]), 3)
-    array([[1., 0.],
-           [0., 1.],
-           [0., 1.]])
+    >>> fold_groups(np.array([4, 7, 7]), 3)
+    (array([0, 1, 1]), 2)
 
     """
     if folds is None:
-        return np.ones((row_count, 1))
-    fold_of = np.unique(folds, return_inverse=True)[1]
-    return np.asarray(np.eye(fold_of.max() + 1)[fold_of], dtype=np.float64)
+        return np.zeros(row_count, dtype=np.int64), 1
+    values, group = np.unique(folds, return_inverse=True)
+    return group.astype(np.int64), len(values)
 
 
 def product_intercepts(
@@ -151,16 +151,7 @@ def product_intercepts(
     if spread < MIN_INTERCEPT_VARIANCE:
         return (0.0,) * products
     precision = 1.0 / min(spread, MAX_INTERCEPT_SD**2)
-    intercepts = np.zeros(products)
-    for _ in range(MAX_ITERATIONS):
-        probability = expit(log_odds + intercepts[codes])
-        gradient = per_product(weight * (target - probability)) - precision * intercepts
-        curvature = per_product(weight * probability * (1.0 - probability)) + precision
-        # a full step from far away can overshoot where probabilities are small
-        step = np.clip(gradient / curvature, -1.0, 1.0)
-        intercepts += step
-        if np.abs(step).max() < TOLERANCE:
-            break
+    intercepts = fit_levels(codes, products, target, weight, log_odds, precision)
     return tuple(intercepts.tolist())
 
 

@@ -6,6 +6,7 @@ convex problem, solved to machine precision by Newton's method on the free coeff
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,7 +114,7 @@ def fit_logistic(
     for _ in range(MAX_ITERATIONS):
         gradient, hessian = problem.derivatives(beta)
         step = _newton_step(beta, gradient, hessian, prior)
-        beta, value, moved = _line_search(problem, beta, value, gradient, step)
+        beta, value, moved = line_search(problem.loss, beta, value, gradient, step, prior.lower, prior.upper)
         if moved < tolerance:
             break
     return LogisticFit(beta, problem.log_evidence(value, hessian), hessian)
@@ -150,9 +151,14 @@ class _Problem:
         return float(-loss + log_prior - 0.5 * np.linalg.slogdet(hessian)[1])
 
 
+def pinned(beta: Vector, gradient: Vector, prior: Prior) -> npt.NDArray[np.bool_]:
+    """Coefficients that lie on a bound and would leave it for less loss."""
+    at_lower = (beta <= prior.lower) & (gradient > 0)
+    return np.asarray(at_lower | ((beta >= prior.upper) & (gradient < 0)))
+
+
 def _newton_step(beta: Vector, gradient: Vector, hessian: Matrix, prior: Prior) -> Vector:
-    stuck = ((beta <= prior.lower) & (gradient > 0)) | ((beta >= prior.upper) & (gradient < 0))
-    free = ~stuck
+    free = ~pinned(beta, gradient, prior)
     step = np.zeros_like(beta)
     if free.any():
         factor = cho_factor(hessian[np.ix_(free, free)], check_finite=False)
@@ -160,13 +166,31 @@ def _newton_step(beta: Vector, gradient: Vector, hessian: Matrix, prior: Prior) 
     return step
 
 
-def _line_search(
-    problem: _Problem, beta: Vector, value: float, gradient: Vector, step: Vector
+def line_search(
+    loss: Callable[[Vector], float],
+    beta: Vector,
+    value: float,
+    gradient: Vector,
+    step: Vector,
+    lower: Vector,
+    upper: Vector,
 ) -> tuple[Vector, float, float]:
+    """Coefficients, loss and largest change after the longest halving of a step that lowers the loss enough.
+
+    Parameters
+    ----------
+    loss : callable
+        Loss at given coefficients.
+    beta, value, gradient, step : ndarray, float, ndarray, ndarray
+        Present coefficients, their loss and gradient, and the step proposed.
+    lower, upper : ndarray
+        Bounds; a step is cut off there.
+
+    """
     for shrink in 0.5 ** np.arange(30):
-        trial = np.clip(beta + shrink * step, problem.prior.lower, problem.prior.upper)
+        trial = np.clip(beta + shrink * step, lower, upper)
         change = trial - beta
-        trial_value = problem.loss(trial)
+        trial_value = loss(trial)
         # rounding noise of the loss would otherwise stop the last, exact step
         slack = 1e-12 * max(1.0, abs(value))
         if trial_value <= value + 1e-4 * float(gradient @ change) + slack:
