@@ -19,12 +19,18 @@ def rare(size=60_000, positives=1000):
 
 
 def test_ten_negatives_a_positive_and_every_positive():
-    target = rare()
+    target = rare(200_000, 10_000)
     sample = sample_negatives(target, np.ones(len(target)), seed=0)
-    assert target[sample.rows].sum() == 1000
-    assert len(sample.rows) == 11_000
+    assert target[sample.rows].sum() == 10_000
+    assert len(sample.rows) == 110_000
     assert (np.diff(sample.rows) > 0).all()
-    assert sample.prior_shift == pytest.approx(np.log(59_000 / 10_000))
+    assert sample.prior_shift == pytest.approx(np.log(190_000 / 100_000))
+
+
+def test_fifty_thousand_rows_where_ten_negatives_a_positive_are_fewer():
+    sample = sample_negatives(rare(60_000, 1000), np.ones(60_000), seed=0)
+    assert len(sample.rows) == 50_000
+    assert sample.prior_shift == pytest.approx(np.log(59_000 / 49_000))
 
 
 @pytest.mark.parametrize(("size", "positives"), [(50_000, 1000), (60_000, 6000)])

@@ -31,6 +31,7 @@ from product_affinity.models.encoding import FloatMatrix, IntVector, align_colum
 from product_affinity.models.fitted import FittedBlend, Offset
 from product_affinity.models.fitting import fit_blend
 from product_affinity.models.identifiers import account_codes, as_of_days, known_products, product_codes
+from product_affinity.models.launches import level_launches
 from product_affinity.models.logistic import Vector
 from product_affinity.models.rows import Rows, population_weight, sample_negatives
 from product_affinity.models.training import FitPlan
@@ -185,7 +186,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             encoder, offset, products, tuple(self.candidates), directions, self.gap_days, self.n_seeds,
             effective_n_jobs(self.n_jobs), seed,
         )  # fmt: skip
-        self._model = fit_blend(rows.by_event(self.gap_days), plan)
+        rows = rows.by_event(self.gap_days)
+        self._model = fit_blend(rows if offset is None else level_launches(rows, self.gap_days), plan)
         self.classes_ = classes
         self._note_columns(frame)
         self._publish()

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from product_affinity.models.encoding import FloatMatrix, IntVector
 from product_affinity.models.logistic import Prior, Vector, fit_logistic
 
-#: negatives are sampled only in tables with more rows than this ...
+#: tables of up to so many rows are used whole, and larger ones are not sampled down to fewer ...
 SAMPLED_ABOVE_ROWS = 50_000
-#: ... and more negatives per positive than this
+#: ... nor to fewer negatives per positive than this
 NEGATIVES_PER_POSITIVE = 10
 
 
@@ -87,7 +87,7 @@ class Sample:
 
 
 def sample_negatives(target: Vector, weight: Vector, seed: int) -> Sample:
-    """Keep all positives, and of many negatives a uniform sample of ten per positive.
+    """Keep all positives, and of many negatives a uniform sample: ten per positive, or 50,000 rows if that is more.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ def sample_negatives(target: Vector, weight: Vector, seed: int) -> Sample:
     used = np.flatnonzero(weight > 0)
     positives = used[target[used] == 1]
     negatives = used[target[used] == 0]
-    wanted = NEGATIVES_PER_POSITIVE * len(positives)
-    if len(used) <= SAMPLED_ABOVE_ROWS or len(negatives) <= wanted:
+    wanted = max(NEGATIVES_PER_POSITIVE * len(positives), SAMPLED_ABOVE_ROWS - len(positives))
+    if len(negatives) <= wanted:
         return Sample(used, 0.0)
     drawn = np.random.default_rng(seed).choice(negatives, size=wanted, replace=False)
     shift = float(np.log(weight[negatives].sum() / weight[drawn].sum()))
