@@ -36,7 +36,7 @@ def level_launches(rows: Rows, gap_days: int) -> Rows:
     if len(at) == 0:
         return rows
     launched = pd.DataFrame({"product": rows.codes, "day": rows.days}).iloc[at]
-    group = launched.groupby(["product", "day"]).ngroup().to_numpy(np.int64)
+    group = launched.groupby(["product", "day"]).ngroup().to_numpy().astype(np.int64)
     start = rows.start[at] + base_log_odds(rows.target, rows.fit_weight, rows.start)
     levels = fit_levels(group, int(group.max()) + 1, rows.target[at], rows.fit_weight[at], start, LEVEL_PRECISION)
     offset = rows.offset.copy()
