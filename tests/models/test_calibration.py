@@ -42,6 +42,20 @@ def test_a_moved_fold_leaves_no_trace(log_odds):
     assert sigmoid.constant(np.zeros(1, dtype=int))[0] == pytest.approx(0, abs=0.1)
 
 
+@pytest.mark.parametrize(("products", "rows", "rate"), [(3, 5000, 0.02), (200, 50, 0.01)])
+def test_folds_and_products_without_an_event_say_nothing_about_the_level(products, rows, rate):
+    """True log-odds stay as they are, however many groups had no event by chance."""
+    ratios = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        codes = np.tile(np.repeat(np.arange(products), rows), 2)
+        folds = codes + products * np.repeat([0, 1], products * rows)
+        truth = logit(rate) + rng.normal(size=len(codes)) * 0.8
+        sigmoid = fit_sigmoid(truth, drawn(truth, seed), np.ones(len(codes)), folds, codes, products)
+        ratios.append(expit(sigmoid.apply(truth, codes)).sum() / expit(truth).sum())
+    assert np.mean(ratios) == pytest.approx(1, abs=0.08), ratios
+
+
 def test_few_events_leave_everything_as_it_is(log_odds):
     few = log_odds[:1000]
     target = np.zeros(1000)

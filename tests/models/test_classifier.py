@@ -316,3 +316,12 @@ def test_all_columns_may_be_levels_or_empty():
     model = PropensityClassifier(n_seeds=1, categorical=["b"]).fit(X, y)
     means = pd.Series(model.predict_proba(X)[:, 1]).groupby(X["a"]).mean()
     assert means["x"] > 1.5 * means["y"]
+
+
+def test_one_date_for_all_rows_tells_nothing():
+    table = pairs(seed=4, accounts=700, months=1)
+    model = PropensityClassifier(n_seeds=1)
+    undated = model.fit(table.X, table.y, product=table.product, account=table.account)
+    expected = undated.predict_proba(table.X, product=table.product)
+    dated = clone(model).fit(table.X, table.y, **table.keys)
+    assert (dated.predict_proba(table.X, product=table.product) == expected).all()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from product_affinity.models.calibration import Sigmoid, fold_groups
+from product_affinity.models.calibration import LEVEL_PRECISION, Sigmoid, fold_groups
 from product_affinity.models.encoding import IntVector
 from product_affinity.models.grouped_logistic import fit_grouped
 from product_affinity.models.logistic import Matrix, Prior, Vector
@@ -16,8 +16,6 @@ from product_affinity.models.logistic import Matrix, Prior, Vector
 #: prior precision of common weights around equal ones, and of a product's around the common ones
 COMMON_PRECISION = 5.0
 PRODUCT_PRECISION = 100.0
-#: prior precision of the level of a fold and product, a nuisance: a little, for folds without an event
-LEVEL_PRECISION = 1e-2
 #: a weight below this is dropped, so that its candidate need not be computed
 NEGLIGIBLE = 0.03
 

@@ -100,7 +100,10 @@ def fit_sigmoid(
     prior.lower[:] = -0.9
     present = log_odds + drift[groups]
     fit = fit_grouped(around, groups, count, target, weight, present, LEVEL_PRECISION, prior)
-    shift, slope = float(np.average(fit.levels[groups], weights=weight)), 1.0 + float(fit.coefficients[0])
+    slope = 1.0 + float(fit.coefficients[0])
+    chance = expit(present + fit.levels[groups] + (slope - 1.0) * around[:, 0])
+    # by information: a group without an event has a level far away that nothing but the prior holds
+    shift = float(np.average(fit.levels[groups], weights=weight * chance * (1.0 - chance)))
     if folds is not None:
         return Sigmoid(centre, shift, slope)
     level = centre + shift + slope * around[:, 0]

@@ -30,8 +30,8 @@ from product_affinity.models.calibration import scaled_hazard
 from product_affinity.models.encoding import FloatMatrix, IntVector, align_columns, fit_encoder, has_names, to_frame
 from product_affinity.models.fitted import FittedBlend, Offset
 from product_affinity.models.fitting import fit_blend
-from product_affinity.models.identifiers import account_codes, as_of_days, known_products, product_codes
-from product_affinity.models.launches import level_launches
+from product_affinity.models.identifiers import RowKeys, known_products, product_codes, row_keys
+from product_affinity.models.launches import at_observed_levels, launch_groups
 from product_affinity.models.logistic import Vector
 from product_affinity.models.rows import Rows, population_weight, sample_negatives
 from product_affinity.models.training import FitPlan
@@ -143,7 +143,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         account : array of shape (n,), optional
             Account of each row: inner folds keep its rows together.
         as_of : array of shape (n,), optional
-            As-of date (or day number) of each row: inner folds are purged and roll forward.
+            As-of date (or day number) of each row: inner folds are purged and roll forward. With an offset, products
+            launched within the table teach who adopts, not how many, until their first label has closed.
         sample_weight : array of shape (n,), optional
             Weights ≥ 0 that count rows: 2 is a row twice, 0 no row. Penalties are worth rows too, so weights
             that sum to 1 would leave nothing to learn from.
@@ -160,9 +161,6 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         classes, target = self._target(frame, y)
         weight = self._weights(frame, target, sample_weight)
         counted = weight > 0
-        seed = self._seed()
-        sample = sample_negatives(target, weight, seed)
-        taken = sample.rows
         offset = locate_offset(frame, self.offset, weight)
         features = _without(frame, offset)
         # kinds and levels are those of all rows that count, not of the sampled ones
@@ -170,24 +168,13 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             features if counted.all() else features[counted], locate_categorical(frame, self.categorical, offset)
         )
         directions = locate_directions(frame, self.monotone, encoder, offset)
-        products = known_products(product, frame.shape[0], counted)
-        rows = Rows(
-            matrix=encoder.encode(features.iloc[taken]),
-            target=target[taken],
-            weight=population_weight(target[taken], weight[taken], sample.prior_shift),
-            fit_weight=weight[taken],
-            prior_shift=sample.prior_shift,
-            offset=_offset_values(frame.iloc[taken], offset),
-            codes=product_codes(product, products, frame.shape[0])[taken],
-            accounts=None if account is None else account_codes(account, frame.shape[0])[taken],
-            days=None if as_of is None else as_of_days(as_of, frame.shape[0])[taken],
-        )
+        products = known_products(product, len(frame), counted)
         plan = FitPlan(
             encoder, offset, products, tuple(self.candidates), directions, self.gap_days, self.n_seeds,
-            effective_n_jobs(self.n_jobs), seed,
+            effective_n_jobs(self.n_jobs), self._seed(),
         )  # fmt: skip
-        rows = rows.by_event(self.gap_days)
-        self._model = fit_blend(rows if offset is None else level_launches(rows, self.gap_days), plan)
+        keys = row_keys(product, products, account, as_of, len(frame))
+        self._model = fit_blend(_training_rows(frame, target, weight, keys, plan), plan)
         self.classes_ = classes
         self._note_columns(frame)
         self._publish()
@@ -336,6 +323,29 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         codes = product_codes(product if model.products else None, model.products, len(frame))
         matrix = model.encoder.encode(_without(frame, model.offset))
         return model, matrix, _offset_values(frame, model.offset), codes
+
+
+def _training_rows(frame: pd.DataFrame, target: Vector, weight: Vector, keys: RowKeys, plan: FitPlan) -> Rows:
+    """Rows of the fit: sampled, encoded, weighted by event, launches at their observed level."""
+    sample = sample_negatives(target, weight, plan.seed)
+    taken = sample.rows
+    launches = None
+    if plan.offset is not None and keys.days is not None:
+        # of all rows: which product is launched must not depend on the draw
+        launches = launch_groups(keys.codes, keys.days, weight > 0, plan.gap_days)[taken]
+    rows = Rows(
+        matrix=plan.encoder.encode(_without(frame, plan.offset).iloc[taken]),
+        target=target[taken],
+        weight=population_weight(target[taken], weight[taken], sample.prior_shift),
+        fit_weight=weight[taken],
+        prior_shift=sample.prior_shift,
+        offset=_offset_values(frame.iloc[taken], plan.offset),
+        codes=keys.codes[taken],
+        accounts=None if keys.accounts is None else keys.accounts[taken],
+        days=None if keys.days is None else keys.days[taken],
+        launches=launches,
+    )
+    return at_observed_levels(rows.by_event(plan.gap_days))
 
 
 def _without(frame: pd.DataFrame, offset: Offset | None) -> pd.DataFrame:

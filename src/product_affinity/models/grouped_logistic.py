@@ -116,7 +116,7 @@ class _Problem:
         of_columns = self.design.T @ residual + self.prior.precision * (beta - self.prior.mean)
         own = self._per_group(curvature) + self.precision
         scaled = self.design * curvature[:, None]
-        mixed = np.array([self._per_group(column) for column in scaled.T]).reshape(-1, self.count)
+        mixed = np.array([self._per_group(column) for column in scaled.T]).reshape(len(beta), self.count)
         hessian = self.design.T @ scaled + np.diag(self.prior.precision + 1e-9)
         free = ~pinned(beta, of_columns, self.prior)
         move = np.zeros_like(beta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,35 @@ import pandas as pd
 from product_affinity.models.encoding import IntVector
 
 _EPOCH = pd.Timestamp("1970-01-01")
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """Product, account and as-of day of each row.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n,)
+        Product code: 0 without products, -1 for an unseen one.
+    accounts : ndarray of int of shape (n,) or None
+        Account code.
+    days : ndarray of int of shape (n,) or None
+        As-of date in days.
+
+    """
+
+    codes: IntVector
+    accounts: IntVector | None
+    days: IntVector | None
+
+
+def row_keys(product: Any, products: tuple[str | int, ...], account: Any, as_of: Any, row_count: int) -> RowKeys:
+    """Codes of products, accounts and days, as far as they are given."""
+    return RowKeys(
+        product_codes(product, products, row_count),
+        None if account is None else account_codes(account, row_count),
+        None if as_of is None else as_of_days(as_of, row_count),
+    )
 
 
 def known_products(product: Any, row_count: int, counted: npt.NDArray[np.bool_]) -> tuple[str | int, ...]:

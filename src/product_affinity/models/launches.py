@@ -10,45 +10,63 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
 from product_affinity.models.encoding import IntVector
 from product_affinity.models.grouped_logistic import fit_levels
-from product_affinity.models.rows import Rows, base_log_odds
+from product_affinity.models.rows import Rows, base_log_odds, event_count
 
-#: prior precision of the level of a launched product at a date: next to nothing, for dates without an event
-LEVEL_PRECISION = 0.1
+MONTH_DAYS = 30
+#: prior precision of a launch month's level: next to nothing for dozens of events, much for a single row, which
+#: would otherwise be told its own label
+LAUNCH_PRECISION = 1.0
 
 
-def level_launches(rows: Rows, gap_days: int) -> Rows:
-    """The same rows, their offset moved to the level observed at each date of a product's launch.
+def launch_groups(codes: IntVector, days: IntVector, counted: npt.NDArray[np.bool_], gap_days: int) -> IntVector:
+    """Product and month since its launch of each row as one code, -1 for rows that tell of no launch.
+
+    A product is being launched from its first row until the first label of it has closed, `gap_days` later. What is
+    there within `gap_days` of the first row of all may have been there before, and is not launched.
 
     Parameters
     ----------
-    rows : Rows
-        Training rows with an offset and dates.
+    codes, days : ndarray of int of shape (n,)
+        Product and as-of day of each row.
+    counted : ndarray of bool of shape (n,)
+        Rows of weight above 0.
     gap_days : int
-        A product is being launched until the first label of it has closed, this many days from its first date.
-        Products that are there on the first date of all are not launched.
+        Horizon and maturity, in days, > 0.
+
+    Examples
+    --------
+    >>> codes, days = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 200, 200, 231, 296, 297])
+    >>> launch_groups(codes, days, np.ones(6, dtype=bool), gap_days=97)
+    array([-1, -1,  4,  5,  7, -1])
 
     """
-    at = launch_rows(rows, gap_days)
-    if len(at) == 0:
+    used_codes, used_days = codes[counted], days[counted]
+    began = np.full(codes.max() + 1, used_days.max())
+    np.minimum.at(began, used_codes, used_days)
+    since = days - began[codes]
+    launched = counted & (began[codes] > used_days.min() + gap_days) & (since < gap_days)
+    months = gap_days // MONTH_DAYS + 1
+    return np.where(launched, codes * months + since // MONTH_DAYS, -1)
+
+
+def at_observed_levels(rows: Rows) -> Rows:
+    """The same rows, the offset of those that tell of a launch moved to the level observed in their month.
+
+    The level is that beyond what settled products show at the same offset, so that nothing of it is left to learn.
+    """
+    if rows.launches is None or rows.launches.max() < 0:
         return rows
-    launched = pd.DataFrame({"product": rows.codes, "day": rows.days}).iloc[at]
-    group = launched.groupby(["product", "day"]).ngroup().to_numpy().astype(np.int64)
-    start = rows.start[at] + base_log_odds(rows.target, rows.fit_weight, rows.start)
-    levels = fit_levels(group, int(group.max()) + 1, rows.target[at], rows.fit_weight[at], start, LEVEL_PRECISION)
+    settled, at = np.flatnonzero(rows.launches < 0), np.flatnonzero(rows.launches >= 0)
+    base = 0.0
+    if event_count(rows.target[settled]):
+        base = base_log_odds(rows.target[settled], rows.fit_weight[settled], rows.start[settled])
+    months, group = np.unique(rows.launches[at], return_inverse=True)
+    start = rows.start[at] + base
+    levels = fit_levels(group, len(months), rows.target[at], rows.fit_weight[at], start, LAUNCH_PRECISION)
     offset = rows.offset.copy()
     offset[at] += levels[group]
     return replace(rows, offset=offset)
-
-
-def launch_rows(rows: Rows, gap_days: int) -> IntVector:
-    """Positions of rows of products that are being launched; none without dates."""
-    if rows.days is None:
-        return np.empty(0, dtype=np.int64)
-    first = np.full(rows.codes.max() + 1, rows.days.max())
-    np.minimum.at(first, rows.codes, rows.days)
-    began = first[rows.codes]
-    return np.flatnonzero((began > rows.days.min()) & (rows.days < began + gap_days))

@@ -107,7 +107,8 @@ def _levels(trainer: Trainer, folds: Sequence[InnerFold], at: IntVector) -> IntV
     A product that was launched between a fold's training part and its test part, or that moved since, is
     predicted at a level that says nothing about the final fit, which has seen those rows.
     """
-    if trainer.rows.days is None:
+    days = trainer.rows.days
+    if days is None or any(days[fold.train].max() >= days[fold.test].min() for fold in folds):
         return None
     fold_of = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
     return np.asarray(fold_of * trainer.product_count + np.maximum(trainer.rows.codes[at], 0), dtype=np.int64)
