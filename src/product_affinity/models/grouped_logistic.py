@@ -35,7 +35,20 @@ class GroupedFit:
 def fit_levels(
     groups: IntVector, count: int, target: Vector, weight: Vector, offset: Vector, precision: float
 ) -> Vector:
-    """Level of each group around 0, given a fixed part of the log-odds; see :func:`fit_grouped`."""
+    """Level of each group, given a fixed part of the log-odds; parameters as of :func:`fit_grouped`.
+
+    Returns
+    -------
+    ndarray of shape (count,)
+        In log-odds; 0 for a group without rows.
+
+    Examples
+    --------
+    >>> groups, target = np.array([0, 0, 0, 1, 1]), np.array([1.0, 0.0, 0.0, 1.0, 0.0])
+    >>> fit_levels(groups, 2, target, np.ones(5), np.zeros(5), precision=1e-6).round(3) + 0.0  # log(1/2), log(1/1)
+    array([-0.693,  0.   ])
+
+    """
     nothing = Prior.free(np.empty(0))
     return fit_grouped(np.empty((len(groups), 0)), groups, count, target, weight, offset, precision, nothing).levels
 
@@ -66,6 +79,10 @@ def fit_grouped(
         1 ÷ prior variance of a level, > 0.
     prior : Prior
         Penalty and bounds of the columns' coefficients.
+
+    Returns
+    -------
+    GroupedFit
 
     """
     problem = _Problem(design, groups, count, target, weight, offset, precision, prior)

@@ -57,6 +57,12 @@ def at_observed_levels(rows: Rows) -> Rows:
     """The same rows, the offset of those that tell of a launch moved to the level observed in their month.
 
     The level is that beyond what settled products show at the same offset, so that nothing of it is left to learn.
+
+    Parameters
+    ----------
+    rows : Rows
+        With `launches`; without, or where none is launched, they come back as they are.
+
     """
     if rows.launches is None or rows.launches.max() < 0:
         return rows
