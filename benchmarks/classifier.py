@@ -1,4 +1,4 @@
-"""All benchmarks of the classifier: ``python -m benchmarks.classifier`` (some forty minutes)."""
+"""All benchmarks of the classifier: ``python -m benchmarks.classifier`` (well over an hour)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ Vector = npt.NDArray[np.float64]
 World = Literal["shared", "specific"]
 WORLDS: tuple[World, ...] = ("shared", "specific")
 UNTIL = dt.date(2026, 6, 30)
-ACCOUNTS, MONTHS = 2000, 30
+ACCOUNTS, MONTHS = 8000, 30
 #: the truth is smooth: a ceiling learns it from every so many rows
 CEILING_EVERY = 5
 SHOCK = 2.0
