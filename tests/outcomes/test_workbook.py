@@ -211,6 +211,18 @@ def test_files_that_are_no_workbook_say_so(tmp_path, content, why):
         read(tmp_path / "a.xlsx")
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_what_is_compressed_is_one_line(tmp_path, compression):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("[Content_Types].xml", "".join(str(number * 7919) for number in range(2000)))
+    content = bytearray(buffer.getvalue())
+    content[100:400] = b"\xff" * 300
+    (tmp_path / "a.xlsx").write_bytes(content)
+    with pytest.raises(UsageError, match=r"a\.xlsx: refused, no readable \.xlsx file"):
+        read(tmp_path / "a.xlsx")
+
+
 def test_damage_inside_is_one_line(own, tmp_path):
     def cut(name, text):
         return text[: len(text) // 2] if name.startswith("xl/worksheets/sheet1") else text

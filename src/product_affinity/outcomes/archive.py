@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 
 from product_affinity.errors import UsageError
 
 FILE_BYTES, UNPACKED_BYTES, MOST_PARTS = 20_000_000, 200_000_000, 1_000
 _OLD_OR_LOCKED = b"\xd0\xcf\x11\xe0"
 _CHUNK = 1 << 20
+#: what deflate, bzip2 and LZMA raise, which zipfile lets through
+_DAMAGED_DATA = (zlib.error, OSError, lzma.LZMAError)
 _REFUSED = (
     ("vbaproject", "holds macros"),
     ("xl/macrosheets/", "holds macros"),
@@ -40,7 +44,7 @@ def check_archive(name: str, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             fault = _fault(archive)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, *_DAMAGED_DATA):
         # what zipfile raises for a damaged, encrypted or unknown archive: all is one to the sender
         fault = "no readable .xlsx file"
     if fault:
