@@ -153,7 +153,7 @@ def compare(data: DemoPairs, model: PropensityClassifier) -> pd.DataFrame:
     """One line per model: blend, candidates, baselines, ceiling."""
     seen = judge(data)
     X, product = model_frame(seen.test, data.columns), seen.test["product_id"]
-    scores = {"blend": _scored(data, model, seen.test)}
+    scores = {"blend": model.predict_proba(X, product=product)[:, 1]}
     for name, column in model.candidate_proba(X, product=product).items():
         scores[f"  {name}"] = column.to_numpy()
     lineup, _ = available_baselines(data.columns, data.rows.columns)

@@ -12,10 +12,10 @@ from product_affinity.models.launches import at_observed_levels, launch_groups
 from product_affinity.models.rows import Rows
 
 
-def rows_of(codes, days, target, offset, gap_days=97):
+def rows_of(codes, days, target, offset):
     ones = np.ones(len(target))
-    groups = launch_groups(codes, days, ones > 0, gap_days)
-    return Rows(np.zeros((len(target), 1)), target, ones, ones, 0.0, offset, codes, None, days, groups)
+    rows = Rows(np.zeros((len(target), 1)), target, ones, ones, 0.0, offset, codes, None, days)
+    return rows, launch_groups(codes, days, ones > 0, 97)
 
 
 def test_rows_before_the_first_label_has_closed_tell_of_a_launch():
@@ -44,7 +44,7 @@ def test_a_launch_starts_from_what_was_observed_beyond_settled_products(launched
     target = np.append(np.repeat([1.0, 0.0], [10, 990]), target)
     codes = np.append(np.zeros(1000, dtype=int), np.repeat(1 + np.arange(launched), 2000))
     days = np.append(np.zeros(1000, dtype=int), np.tile(np.repeat([130, 160], 1000), launched))
-    moved = at_observed_levels(rows_of(codes, days, target, np.full(len(target), logit(0.01))))
+    moved = at_observed_levels(*rows_of(codes, days, target, np.full(len(target), logit(0.01))))
     assert (moved.offset[:1000] == logit(0.01)).all()
     for at in range(1000, len(target), 2000):
         assert moved.offset[at] == pytest.approx(logit(0.1), abs=0.03)
@@ -54,15 +54,15 @@ def test_a_launch_starts_from_what_was_observed_beyond_settled_products(launched
 def test_a_single_row_is_not_told_its_own_label():
     codes, days = np.append(np.zeros(2000, dtype=int), [1, 2]), np.append(np.zeros(2000, dtype=int), [130, 130])
     target = np.append(np.repeat([1.0, 0.0], [200, 1800]), [1.0, 0.0])
-    moved = at_observed_levels(rows_of(codes, days, target, np.zeros(2002)))
+    moved = at_observed_levels(*rows_of(codes, days, target, np.zeros(2002)))
     assert abs(moved.offset[2000] - moved.offset[2001]) < 1
 
 
 def test_without_a_launch_or_dates_nothing_changes():
-    settled = rows_of(np.array([0, 1]), np.array([0, 0]), np.array([0.0, 1.0]), np.zeros(2))
-    assert at_observed_levels(settled) is settled
-    undated = replace(settled, days=None, launches=None)
-    assert at_observed_levels(undated) is undated
+    settled, none = rows_of(np.array([0, 1]), np.array([0, 0]), np.array([0.0, 1.0]), np.zeros(2))
+    assert at_observed_levels(settled, none) is settled
+    undated = replace(settled, days=None)
+    assert at_observed_levels(undated, none) is undated
 
 
 DAYS = np.arange(0, 301, 30)

@@ -6,7 +6,7 @@ per product it ruins the order across products.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import expit
@@ -104,10 +104,11 @@ def fit_sigmoid(
     chance = expit(present + fit.levels[groups] + (slope - 1.0) * around[:, 0])
     # by information: a group without an event has a level far away that nothing but the prior holds
     shift = float(np.average(fit.levels[groups], weights=weight * chance * (1.0 - chance)))
+    sigmoid = Sigmoid(centre, shift, slope)
     if folds is not None:
-        return Sigmoid(centre, shift, slope)
-    level = centre + shift + slope * around[:, 0]
-    return Sigmoid(centre, shift, slope, product_intercepts(level, target, weight, codes, products))
+        return sigmoid
+    level = sigmoid.apply(log_odds, codes)
+    return replace(sigmoid, intercepts=product_intercepts(level, target, weight, codes, products))
 
 
 def fold_groups(folds: IntVector | None, row_count: int) -> tuple[IntVector, int]:

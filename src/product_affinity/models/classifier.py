@@ -329,23 +329,22 @@ def _training_rows(frame: pd.DataFrame, target: Vector, weight: Vector, keys: Ro
     """Rows of the fit: sampled, encoded, weighted by event, launches at their observed level."""
     sample = sample_negatives(target, weight, plan.seed)
     taken = sample.rows
-    launches = None
-    if plan.offset is not None and keys.days is not None:
-        # of all rows: which product is launched must not depend on the draw
-        launches = launch_groups(keys.codes, keys.days, weight > 0, plan.gap_days)[taken]
+    used = frame.iloc[taken]
     rows = Rows(
-        matrix=plan.encoder.encode(_without(frame, plan.offset).iloc[taken]),
+        matrix=plan.encoder.encode(_without(used, plan.offset)),
         target=target[taken],
         weight=population_weight(target[taken], weight[taken], sample.prior_shift),
         fit_weight=weight[taken],
         prior_shift=sample.prior_shift,
-        offset=_offset_values(frame.iloc[taken], plan.offset),
+        offset=_offset_values(used, plan.offset),
         codes=keys.codes[taken],
         accounts=None if keys.accounts is None else keys.accounts[taken],
         days=None if keys.days is None else keys.days[taken],
-        launches=launches,
-    )
-    return at_observed_levels(rows.by_event(plan.gap_days))
+    ).by_event(plan.gap_days)
+    if plan.offset is None or keys.days is None:
+        return rows
+    # of all rows: which product is launched must not depend on the draw
+    return at_observed_levels(rows, launch_groups(keys.codes, keys.days, weight > 0, plan.gap_days)[taken])
 
 
 def _without(frame: pd.DataFrame, offset: Offset | None) -> pd.DataFrame:

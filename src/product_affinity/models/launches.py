@@ -53,7 +53,7 @@ def launch_groups(codes: IntVector, days: IntVector, counted: npt.NDArray[np.boo
     return np.where(launched, codes * months + since // MONTH_DAYS, -1)
 
 
-def at_observed_levels(rows: Rows) -> Rows:
+def at_observed_levels(rows: Rows, launches: IntVector) -> Rows:
     """The same rows, the offset of those that tell of a launch moved to the level observed in their month.
 
     The level is that beyond what settled products show at the same offset, so that nothing of it is left to learn.
@@ -61,16 +61,18 @@ def at_observed_levels(rows: Rows) -> Rows:
     Parameters
     ----------
     rows : Rows
-        With `launches`; without, or where none is launched, they come back as they are.
+        Training rows with an offset; where none is launched, they come back as they are.
+    launches : ndarray of int of shape (n,)
+        Their :func:`launch_groups`.
 
     """
-    if rows.launches is None or rows.launches.max() < 0:
+    if launches.max() < 0:
         return rows
-    settled, at = np.flatnonzero(rows.launches < 0), np.flatnonzero(rows.launches >= 0)
+    settled, at = np.flatnonzero(launches < 0), np.flatnonzero(launches >= 0)
     base = 0.0
     if event_count(rows.target[settled]):
         base = base_log_odds(rows.target[settled], rows.fit_weight[settled], rows.start[settled])
-    months, group = np.unique(rows.launches[at], return_inverse=True)
+    months, group = np.unique(launches[at], return_inverse=True)
     start = rows.start[at] + base
     levels = fit_levels(group, len(months), rows.target[at], rows.fit_weight[at], start, LAUNCH_PRECISION)
     offset = rows.offset.copy()

@@ -1,7 +1,8 @@
 """One numerical method for every linear part: logistic regression with a Gaussian prior and bounds.
 
 Ridge candidate, blend weights, sigmoid calibration and product intercepts are all the same small
-convex problem, solved to machine precision by Newton's method on the free coefficients.
+convex problem, solved to machine precision by Newton's method on the free coefficients; where every
+row belongs to one of many groups with a level each, by `grouped_logistic`.
 """
 
 from __future__ import annotations

@@ -42,8 +42,6 @@ class Rows:
         Account code.
     days : ndarray of shape (n,) or None
         As-of date in days.
-    launches : ndarray of shape (n,) or None
-        Product and month since its launch as one code, -1 for rows that tell of no launch.
 
     """
 
@@ -56,7 +54,6 @@ class Rows:
     codes: IntVector
     accounts: IntVector | None = None
     days: IntVector | None = None
-    launches: IntVector | None = None
 
     def by_event(self, gap_days: int) -> Rows:
         """The same rows with weights that count an adoption once, however many as-of dates look at it."""
