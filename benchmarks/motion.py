@@ -90,7 +90,7 @@ def made_up_night(accounts: int, products: int = 12, seed: int = 0) -> Night:
 def _answer(code: str, step: int, rng: np.random.Generator, pairs: int) -> Answer:
     state = np.where(rng.random(pairs) < 0.03, FAIL, PASS).astype(np.int8)
     words = SameWords("a value and its threshold", "it gets better")
-    return Answer(code, f"rule {code}", "pair", state, np.zeros(pairs, dtype=bool), words, step)  # type: ignore[arg-type]
+    return Answer(code, f"rule {code}", "pair", state, np.zeros(pairs, dtype=bool), words, step)
 
 
 def _made_up_history(rng: np.random.Generator, ids: np.ndarray, names: list[str]) -> History:

@@ -47,7 +47,7 @@ def _soft(X: pd.DataFrame, truth: Vector, shape: dict[str, int], new: pd.DataFra
 def fitted(data: Split, **parameters: object) -> PropensityClassifier:
     """The classifier on the training rows, with one seed."""
     train = data.train
-    model = PropensityClassifier(n_seeds=1, **parameters)  # type: ignore[arg-type]  # passed on as given
+    model = PropensityClassifier(n_seeds=1, **parameters)  # passed on as given
     return model.fit(train.X, train.y, product=train.product, account=train.account, as_of=train.as_of)
 
 

@@ -100,12 +100,12 @@ def test_overview_adds_up_by_hand() -> None:
         {"key": "crm", "label": "CRM", "plays": 2, "expected_arr": 9_000.0},
         {"key": "kb", "label": "Knowledge", "plays": 2, "expected_arr": 1_500.0},
     ]
-    assert [(row["label"], row["expected_arr"]) for row in figures["by_owner"]] == [  # type: ignore[attr-defined]
+    assert [(row["label"], row["expected_arr"]) for row in figures["by_owner"]] == [
         ("Ada", 9_000.0),
         ("No owner", 1_000.0),
         ("Ben", 500.0),
     ]
-    assert [(row["label"], row["plays"]) for row in figures["by_tier"]] == [("Tier 2", 3), ("Tier 1", 1)]  # type: ignore[attr-defined]
+    assert [(row["label"], row["plays"]) for row in figures["by_tier"]] == [("Tier 2", 3), ("Tier 1", 1)]
     # 13 days is one too few, and the last row was contacted
     assert figures["untouched"] == {"plays": 2, "expected_arr": 5_000.0}
     assert figures["changes"] == {"new": 1, "up": 2, "down": 0, "same": 1, "gone": 2}
@@ -124,7 +124,7 @@ def _watched() -> pd.DataFrame:
 def test_an_empty_list_is_told_in_words_for_every_disposition() -> None:
     assert set(DISPOSITION_WORDS) == set(DISPOSITIONS) - {"listed"}
     told = why_not_listed({name: 1 for name in DISPOSITIONS})
-    assert sum(row["pairs"] for row in told) == len(DISPOSITIONS) - 1  # type: ignore[misc]
+    assert sum(row["pairs"] for row in told) == len(DISPOSITIONS) - 1
     assert summarise(*(getattr(empty_site(), name) for name in ("plays", "watchlist", "gone")))["expected_arr"] == 0
 
 

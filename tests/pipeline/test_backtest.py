@@ -68,7 +68,7 @@ def root(tmp_path) -> Path:
 
 def read(root: Path, sources: str = "as they were") -> Prepared:
     report = CheckReport(DAY, (), absent=(), notes=(), faults=(), stale=(), fingerprint=sources)
-    return Prepared(load_project(root), DAY, report, facts=None)  # type: ignore[arg-type]  # no step here asks them
+    return Prepared(load_project(root), DAY, report, facts=None)  # no step here asks them
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def night(**changes: object) -> Night:
         "watchlist": made.watchlist(1, account_id="C", product_id="kb", owner_id="U"),
         "in_flight": made.in_flight(0), "gone": made.watchlist(0).assign(detail="").astype({"detail": "str"}),
     }  # fmt: skip
-    return Night(**{**given, **changes})  # type: ignore[arg-type]
+    return Night(**{**given, **changes})
 
 
 def test_white_space_tells_no_arm_and_no_chance_that_would() -> None:

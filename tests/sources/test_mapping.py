@@ -28,7 +28,7 @@ def mapped(tmp_path: Path) -> Iterator[Mapper]:
     def run(**settings: object) -> dict[str, SourceTable]:
         raw = open_sources(engine, folder, workspace)
         found = map_tables(raw, {name: TableSettings.model_validate(value) for name, value in settings.items()})
-        run.raw, run.engine = raw, engine  # type: ignore[attr-defined]  # for the few tests that look deeper
+        run.raw, run.engine = raw, engine  # for the few tests that look deeper
         return found
 
     yield run
