@@ -1,6 +1,6 @@
 """Small tables with a known truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,15 @@ def pairs(seed=0, accounts=600, months=8, rates=(-2.5, -3.0, -3.5)):
     names = np.array(["crm", "billing", "desk"])[product]
     dates = (pd.Timestamp("2025-01-01") + pd.to_timedelta(30 * month, unit="D")).to_numpy()
     return Table(X, y, truth.to_numpy(), names, np.char.add("A", account.astype(str)), dates)
+
+
+def thresholds(seed=0):
+    """The accounts, products and months of :func:`pairs`; usage of a middle range draws all products alike."""
+    table = pairs(seed)
+    drawn = (table.X["usage"].abs() < 0.6) & (table.X["seats"] > 15)
+    truth = expit(-3.5 + 2.2 * drawn).to_numpy()
+    y = (np.random.default_rng(seed).random(len(truth)) < truth).astype(int)
+    return replace(table, y=y, truth=truth)
 
 
 def single(seed=0, rows=3000, columns=6, base=-2.5):

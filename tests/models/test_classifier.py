@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import product_affinity
 from product_affinity.models import PropensityClassifier
 
-from .tables import pairs, single
+from .tables import pairs, single, thresholds
 
 
 def log_loss(probability, truth):
@@ -78,12 +78,25 @@ def test_few_positives_or_rows_leave_the_ridge_only():
     assert PropensityClassifier().fit(rare.X, y).weights_.columns.tolist() == ["ridge"]
 
 
-def test_unseen_product_gets_the_pooled_score(pair_table, pair_model):
-    X = pair_table.X.head(50)
+@pytest.mark.parametrize(("effects", "trusted"), [(pairs, "ridge"), (thresholds, "pooled")])
+def test_unseen_product_is_scored_by_the_candidate_that_the_others_trust(effects, trusted):
+    table = effects()
+    model = PropensityClassifier(n_seeds=1).fit(table.X, table.y, **table.keys)
     new = ["launched yesterday"] * 50
-    proba = pair_model.predict_proba(X, product=new)[:, 1]
-    np.testing.assert_array_equal(proba, pair_model.candidate_proba(X, product=new)["pooled"])
+    proba = model.predict_proba(table.X.head(50), product=new)[:, 1]
+    np.testing.assert_array_equal(proba, model.candidate_proba(table.X.head(50), product=new)[trusted])
     assert proba.std() > 0
+    parts = model.contributions(table.X.head(50), product=new)
+    np.testing.assert_allclose(parts.sum(axis=1), logit(proba), atol=1e-9)
+
+
+@pytest.mark.parametrize("candidates", [("pooled", "heads"), ("heads",)])
+def test_unseen_product_without_a_ridge_is_left_to_the_trees(pair_table, candidates):
+    model = PropensityClassifier(candidates=candidates, n_seeds=1).fit(pair_table.X, pair_table.y, **pair_table.keys)
+    proba = model.predict_proba(pair_table.X.head(50), product=["new"] * 50)[:, 1]
+    alone = model.candidate_proba(pair_table.X.head(50), product=["new"] * 50)[candidates[0]]
+    assert (np.argsort(proba) == np.argsort(alone)).all()
+    assert (np.ptp(proba) > 1e-9) == (candidates != ("heads",))
 
 
 def test_candidate_proba_keeps_index_and_names_every_candidate(pair_table, pair_model):

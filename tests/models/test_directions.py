@@ -57,13 +57,16 @@ def demo(request, tmp_path_factory) -> Demo:
     frame = model_frame(rows, table.columns)
     each = SWEPT_ROWS // rows["product_id"].nunique()
     taken = rows.groupby("product_id").sample(each, random_state=0).index
+    products = rows.loc[taken, "product_id"].to_numpy()
+    # and some as rows of a product that nobody has seen
+    products[::4] = "launched yesterday"
     return Demo(
         build_classifier(project.model_spec.estimator, table.columns, horizon_days=90, gap_days=97, n_jobs=1),
         frame,
         rows["adopted"].to_numpy(int),
         {"product": rows["product_id"], "account": rows["account_id"], "as_of": rows["as_of"]},
         frame.loc[taken],
-        rows.loc[taken, "product_id"].to_numpy(),
+        products,
     )
 
 

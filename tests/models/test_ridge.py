@@ -1,5 +1,7 @@
 """The linear candidate: design, directions, product deviations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -106,12 +108,37 @@ def fit_at(data, penalty):
     return fit_logistic(design, data.target, data.weight, data.offset, prior).coefficients
 
 
-def test_unseen_products_take_the_pooled_coefficients(products):
+def test_an_unseen_product_is_the_mean_over_products_it_might_turn_out_to_be(products):
     _, data, terms = products
-    model, _ = fit_ridge(data, terms, {}, range(10))
-    rows = data.matrix[:5]
-    expected = model.pooled[0] + terms.design(rows) @ model.pooled[1:]
-    np.testing.assert_allclose(model.log_odds(rows, np.full(5, -1)), expected, rtol=1e-12)
+    model, penalties = fit_ridge(data, terms, {}, range(10))
+    design = terms.design(data.matrix[:50])
+    rng = np.random.default_rng(0)
+    drawn = model.pooled[1:] + rng.normal(size=(40_000, terms.size)) / np.sqrt(penalties.deviations)
+    chance = expit(model.pooled[0] + design @ drawn.T).mean(axis=1)
+    found = model.log_odds(data.matrix[:50], np.full(50, -1)) - model.prior.level
+    np.testing.assert_allclose(expit(found), chance, rtol=0.03)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_rows_scored_as_unseen_adopt_as_often_as_they_did(products, shift):
+    _, data, terms = products
+    shifted = replace(data, offset=data.offset + shift, prior_shift=shift)
+    model, _ = fit_ridge(shifted, terms, {}, range(10))
+    log_odds = shifted.offset + model.log_odds(data.matrix, np.full(len(data.codes), -1))
+    assert expit(log_odds).sum() == pytest.approx(data.target.sum(), rel=1e-3)
+    # what sampling adds to the offset is none of the population's chances
+    assert model.prior.centre == pytest.approx(0, abs=1e-12)
+
+
+def test_a_declared_direction_holds_for_unseen_products_too(products):
+    _, data, terms = products
+    model, _ = fit_ridge(data, terms, {0: 1}, range(10))
+    assert model.prior.spread[0] == 0
+    rows = np.tile(data.matrix[:20], (9, 1))
+    rows[:, 0] = np.repeat(np.linspace(-4, 4, 9), 20)
+    line = model.log_odds(rows, np.full(len(rows), -1)).reshape(9, 20)
+    assert (np.diff(line, axis=0) >= -1e-12).all()
+    assert np.ptp(line, axis=0).max() > 0.1
 
 
 def test_directions_bound_pooled_and_product_coefficients(products):

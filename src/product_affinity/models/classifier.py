@@ -188,7 +188,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         X : frame or array of shape (n, d)
             Columns as at fit; by name where names exist, so in any order.
         product : array of shape (n,), optional
-            Required where fitted with products. An unseen product is scored by the pooled candidate.
+            Required where fitted with products. An unseen product is scored by the pooled or the ridge candidate,
+            whichever the other products' weights trust more.
 
         """
         model, matrix, offset, codes = self._prepared(X, product)

@@ -99,7 +99,7 @@ def _assemble(trainer: Trainer, candidates: Candidates, oof: OutOfFold | None) -
         candidates=candidates,
         sigmoids=sigmoids,
         weights=weights,
-        unseen=_unseen_weights(names),
+        unseen=_unseen_weights(weights, names),
         blended=blended,
     )
 
@@ -111,6 +111,12 @@ def _available(candidates: Candidates, names: tuple[str, ...], count: int) -> np
     return available
 
 
-def _unseen_weights(names: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    first = next(name for name in ("pooled", "ridge", "heads") if name in names)
-    return np.array([float(name == first) for name in names])
+def _unseen_weights(weights: npt.NDArray[np.float64], names: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """Weights for a product that the fit has not seen: all on the candidate that the others trust most.
+
+    No head can score it. Mixed, the rest would take the mean of log-odds that disagree, which lowers the chance of
+    nearly everybody, and no fold has such a product to set its level by.
+    """
+    able = [at for at, name in enumerate(names) if name != "heads"] or [0]
+    trusted = max(able, key=lambda at: float(weights[:, at].mean()))
+    return np.array([float(at == trusted) for at in range(len(names))])

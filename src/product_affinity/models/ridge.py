@@ -8,13 +8,15 @@ no folds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from product_affinity.models.encoding import FloatMatrix, IntVector
 from product_affinity.models.linear_terms import LinearTerms
 from product_affinity.models.logistic import TOLERANCE, LogisticFit, Matrix, Prior, Vector, fit_logistic
+from product_affinity.models.product_prior import ProductPrior
+from product_affinity.models.rows import base_log_odds
 
 #: prior precision of the pooled intercept: practically free
 INTERCEPT_PRECISION = 1e-3
@@ -46,6 +48,8 @@ class RidgeModel:
         How rows become a design.
     pooled : ndarray of shape (1 + size,)
         Intercept first; log-odds per standard deviation.
+    prior : ProductPrior
+        What is known of products without coefficients of their own, beside the pooled ones.
     products : mapping of product code to ndarray of shape (1 + size,)
         Complete coefficients of products that deviate.
 
@@ -53,6 +57,7 @@ class RidgeModel:
 
     terms: LinearTerms
     pooled: Vector
+    prior: ProductPrior
     products: Mapping[int, Vector] = field(default_factory=dict)
 
     def log_odds(self, matrix: FloatMatrix, codes: IntVector) -> Vector:
@@ -61,12 +66,13 @@ class RidgeModel:
         for start in range(0, len(matrix), SCORED_ROWS):
             rows = slice(start, start + SCORED_ROWS)
             design = self.terms.design(matrix[rows])
-            out[rows] = _linear(design, self.pooled)
             block = codes[rows]
             for code in np.unique(block):
+                at = np.flatnonzero(block == code)
                 beta = self.products.get(int(code))
-                if beta is not None:
-                    at = np.flatnonzero(block == code)
+                if beta is None:
+                    out[start + at] = self.prior.log_odds(design[at], _linear(design[at], self.pooled))
+                else:
                     out[start + at] = _linear(design[at], beta)
         return out
 
@@ -74,20 +80,28 @@ class RidgeModel:
         """Additive parts per matrix column, and the intercept of each row."""
         design = self.terms.design(matrix)
         beta = np.array([self.products.get(int(code), self.pooled) for code in codes])
+        terms, constant = design * beta[:, 1:], beta[:, 0].copy()
+        new = np.flatnonzero([int(code) not in self.products for code in codes])
+        terms[new] += self.prior.contributions(design[new], _linear(design[new], self.pooled))
+        constant[new] += self.prior.level
         parts = np.zeros(matrix.shape)
-        np.add.at(parts.T, self.terms.sources, (design * beta[:, 1:]).T)
-        return parts, beta[:, 0]
+        np.add.at(parts.T, self.terms.sources, terms.T)
+        return parts, constant
 
 
 @dataclass(frozen=True)
 class RidgeData:
-    """What the ridge is fitted on: encoded rows with target, weight, offset and product code."""
+    """What the ridge is fitted on: encoded rows with target, weight, offset and product code.
+
+    The prior shift is the part of all offsets that only the sampling of negatives has put there.
+    """
 
     matrix: FloatMatrix
     target: Vector
     weight: Vector
     offset: Vector
     codes: IntVector
+    prior_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -131,11 +145,12 @@ def fit_ridge(
     fit = _RidgeFit(data, terms, directions, deviating)
     precision, beta = fit.pooled()
     if not deviating:
-        return RidgeModel(terms, beta), Penalties(precision, np.full(terms.size, PENALTIES[-1]))
+        agreed = ProductPrior(np.zeros(terms.size))
+        return RidgeModel(terms, beta, agreed), Penalties(precision, np.full(terms.size, PENALTIES[-1]))
     deviations = fit.deviation_penalties(beta)
     fits = fit.products(beta, deviations)
     betas = {code: found.coefficients for code, found in fits.items()}
-    return RidgeModel(terms, beta, betas), Penalties(precision, deviations)
+    return RidgeModel(terms, beta, fit.prior(beta, deviations), betas), Penalties(precision, deviations)
 
 
 def column_relevance(ridge: RidgeModel, penalties: Penalties, column_count: int) -> Vector:
@@ -217,6 +232,15 @@ class _RidgeFit:
             parts = (self.design[at], data.target[at], data.weight[at], data.offset[at])
             fits[code] = fit_logistic(*parts, prior, first, tolerance)
         return fits
+
+    def prior(self, beta: Vector, deviations: Vector) -> ProductPrior:
+        """How products scatter around the pooled coefficients; alike where a direction is declared."""
+        data = self.data
+        free = np.isinf(self.lower[1:]) & np.isinf(self.upper[1:])
+        centre = float(np.average(data.offset, weights=data.weight)) - data.prior_shift
+        prior = ProductPrior(np.where(free, 1.0 / deviations, 0.0), centre)
+        scored = data.offset + prior.log_odds(self.design[:, 1:], self.design @ beta)
+        return replace(prior, level=base_log_odds(data.target, data.weight, scored))
 
     def deviation_penalties(self, beta: Vector) -> Vector:
         """Precision of each coefficient's deviations, learnt from all products together."""

@@ -15,11 +15,12 @@ from product_affinity.models.classifier import PropensityClassifier
 from product_affinity.models.encoding import ColumnCode, FrameEncoder
 from product_affinity.models.fitted import Candidates, FittedBlend, Head, Offset
 from product_affinity.models.linear_terms import LinearTerms
+from product_affinity.models.product_prior import ProductPrior
 from product_affinity.models.ridge import RidgeModel
 from product_affinity.models.structure import canonical_text
 from product_affinity.models.trees import load_booster
 
-FORMAT = 2
+FORMAT = 3
 _JSON = "classifier.json"
 
 
@@ -144,6 +145,7 @@ def _ridge_document(ridge: RidgeModel) -> dict[str, Any]:
     return {
         "terms": asdict(ridge.terms),
         "pooled": ridge.pooled.tolist(),
+        "prior": {"spread": ridge.prior.spread.tolist(), "centre": ridge.prior.centre, "level": ridge.prior.level},
         "products": [[code, beta.tolist()] for code, beta in sorted(ridge.products.items())],
     }
 
@@ -203,6 +205,7 @@ def _check_sizes(blend: FittedBlend) -> None:
     if ridge is not None:
         betas = [ridge.pooled, *ridge.products.values()]
         sizes += [("ridge coefficients", beta.shape, (1 + ridge.terms.size,)) for beta in betas]
+        sizes.append(("ridge spread", ridge.prior.spread.shape, (ridge.terms.size,)))
     for what, found, expected in sizes:
         if found != expected:
             raise ValueError(f"{_JSON}: {what} of size {found}, not {expected}.")
@@ -239,7 +242,7 @@ def _sigmoid(document: Mapping[str, Any]) -> Sigmoid:
 def _ridge(document: Mapping[str, Any] | None, columns: int) -> RidgeModel | None:
     if document is None:
         return None
-    terms = document["terms"]
+    terms, prior = document["terms"], document["prior"]
     linear = LinearTerms(
         numbers=tuple(map(int, terms["numbers"])),
         means=tuple(map(float, terms["means"])),
@@ -253,5 +256,6 @@ def _ridge(document: Mapping[str, Any] | None, columns: int) -> RidgeModel | Non
     return RidgeModel(
         terms=linear,
         pooled=np.array(document["pooled"], dtype=np.float64),
+        prior=ProductPrior(np.array(prior["spread"], dtype=np.float64), float(prior["centre"]), float(prior["level"])),
         products={int(code): np.array(beta, dtype=np.float64) for code, beta in document["products"]},
     )

@@ -115,8 +115,10 @@ class Trainer:
         """Ridge on some rows (all by default), and the penalties learnt on them."""
         rows = self.rows
         index: Any = slice(None) if at is None else at
-        parts = (rows.matrix, rows.target, rows.fit_weight, rows.start, rows.codes)
-        data = RidgeData(*(part[index] for part in parts))
+        data = RidgeData(
+            rows.matrix[index], rows.target[index], rows.fit_weight[index], rows.start[index], rows.codes[index],
+            rows.prior_shift,
+        )  # fmt: skip
         events = positive_counts(data.codes, data.target, self.product_count)
         several = self.product_count > 1
         deviating = [code for code in range(self.product_count) if several and events[code] >= MIN_POSITIVES]
