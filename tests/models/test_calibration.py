@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from product_affinity.models import PropensityClassifier
+from product_affinity.models import PropensityClassifier, classifier_from_texts, classifier_to_texts
 from product_affinity.models.calibration import (
     Sigmoid,
     fit_sigmoid,
@@ -144,6 +144,55 @@ def test_recalibration_meets_a_shock_from_thirty_days(shocked):
         at = product == name
         assert after[at].sum() / now[at].sum() == pytest.approx(1, abs=0.2)
         assert (np.argsort(before[at], kind="stable") == np.argsort(after[at], kind="stable")).all()
+
+
+@pytest.fixture(scope="module")
+def launched(shocked):
+    """The recent rows, and 600 more of a product launched since the fit, which adopts far more often than expected."""
+    _, X, product, y30, _ = shocked
+    new = np.random.default_rng(1).normal(size=(600, 3))
+    bought = (np.arange(600) % 5 == 0).astype(int)
+    return np.vstack([X, new]), np.append(product, np.full(600, "d")), np.append(y30, bought)
+
+
+def test_a_launch_gets_its_own_level_and_moves_no_other(shocked, launched):
+    model, X, product, y30, _ = shocked
+    alone = model.recalibrate(X, y30, product=product).predict_proba(X, product=product)
+    new = launched[0][-600:]
+    # hazards under the common ratio alone, which is all that was known of it
+    before = -np.log1p(-model.predict_proba(new, product=["d"] * 600)[:, 1])
+    model.recalibrate(launched[0], launched[2], product=launched[1])
+    np.testing.assert_array_equal(model.predict_proba(X, product=product), alone)
+    after = -np.log1p(-model.predict_proba(new, product=["d"] * 600)[:, 1])
+    expected = (-np.expm1(-before / 3)).sum()
+    # a Gamma prior worth one event
+    np.testing.assert_allclose(after / before, (120 + 1) / (expected + 1), rtol=1e-9)
+    assert (120 + 1) / (expected + 1) > 1.5
+    parts = model.contributions(new, product=["d"] * 600)
+    np.testing.assert_allclose(expit(parts.sum(axis=1)), -np.expm1(-after), rtol=1e-9)
+    # a product that nobody has met is left at the common level
+    np.testing.assert_allclose(-np.log1p(-model.predict_proba(new, product=["e"] * 600)[:, 1]), before, rtol=1e-9)
+
+
+def test_recent_rows_of_a_launch_alone_tell_nothing_of_the_rest():
+    rng = np.random.default_rng(2)
+    X, product = rng.normal(size=(800, 2)), np.array(["a", "b"] * 400)
+    model = PropensityClassifier().fit(X, (rng.random(800) < 0.05).astype(int), product=product)
+    before = model.predict_proba(X, product=product)
+    model.recalibrate(X, (rng.random(800) < 0.2).astype(int), product=["d"] * 800)
+    np.testing.assert_array_equal(model.predict_proba(X, product=product), before)
+    assert (model.predict_proba(X, product=["d"] * 800)[:, 1] > before[:, 1]).mean() > 0.9
+
+
+def test_a_launch_survives_being_written_and_the_next_recalibration_forgets_it(shocked, launched):
+    model, X, product, y30, _ = shocked
+    model.recalibrate(*launched[::2], product=launched[1])
+    restored = classifier_from_texts(classifier_to_texts(model))
+    new = {"X": launched[0][-600:], "product": ["d"] * 600}
+    np.testing.assert_array_equal(restored.predict_proba(**new), model.predict_proba(**new))
+    again = model.recalibrate(X, y30, product=product).predict_proba(**new)
+    assert (again[:, 1] < restored.predict_proba(**new)[:, 1]).all()
+    assert restored.weights_.index.tolist() == ["a", "b", "c"]
 
 
 def test_recalibrating_twice_is_recalibrating_once(shocked):

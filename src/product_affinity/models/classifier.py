@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,7 @@ from product_affinity.models.calibration import scaled_hazard
 from product_affinity.models.encoding import FloatMatrix, IntVector, align_columns, fit_encoder, has_names, to_frame
 from product_affinity.models.fitted import FittedBlend, Offset
 from product_affinity.models.fitting import fit_blend
-from product_affinity.models.identifiers import RowKeys, known_products, product_codes, row_keys
+from product_affinity.models.identifiers import RowKeys, known_products, new_products, product_codes, row_keys
 from product_affinity.models.launches import at_observed_levels, launch_groups
 from product_affinity.models.logistic import Vector
 from product_affinity.models.rows import Rows, population_weight, sample_negatives
@@ -244,8 +245,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Move the level, not the ranking, to what recent rows show.
 
         Compares adoptions within a short horizon, which is over sooner, with those expected under
-        a constant hazard, overall and per product (shrunk). Repeating it replaces the earlier
-        recalibration.
+        a constant hazard, overall and per product (shrunk). A product that the fit has not seen gets a level of
+        its own and moves no other. Repeating it replaces the earlier recalibration.
 
         Parameters
         ----------
@@ -265,7 +266,9 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         if not 0 < horizon_days <= self.horizon_days:
             raise ValueError(f"horizon_days: {horizon_days} is outside 1 … {self.horizon_days}, the classifier's own.")
-        model, matrix, offset, codes = self._prepared(X, product)
+        model, matrix, offset, _ = self._prepared(X, product)
+        model = replace(model, later=new_products(product, model.products, len(matrix)))
+        codes = product_codes(product if model.products else None, model.products + model.later, len(matrix))
         labels = column_or_1d(y)
         check_consistent_length(matrix, labels)
         target = known_labels(labels, self.classes_)
@@ -321,7 +324,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         )
         if model.products and product is None:
             raise ValueError("product: the classifier was fitted with products, so predicting needs them too.")
-        codes = product_codes(product if model.products else None, model.products, len(frame))
+        codes = product_codes(product if model.products else None, model.products + model.later, len(frame))
         matrix = model.encoder.encode(_without(frame, model.offset))
         return model, matrix, _offset_values(frame, model.offset), codes
 

@@ -21,6 +21,9 @@ from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.ridge import RidgeModel
 from product_affinity.models.trees import mean_contributions, mean_log_odds
 
+#: prior variance of the hazard ratio of a product that the fit has not seen: worth one event
+LAUNCH_VARIANCE = 1.0
+
 
 @dataclass(frozen=True)
 class Head:
@@ -165,6 +168,8 @@ class FittedBlend:
         Log of the common hazard ratio, 0 until recalibrated.
     recent : tuple of float
         Log hazard ratio of each product, on top of the common one.
+    later : tuple
+        Products that the fit has not seen and recalibration has: their codes follow those of `products`.
 
     """
 
@@ -179,6 +184,7 @@ class FittedBlend:
     blended: Sigmoid
     recency: float = 0.0
     recent: tuple[float, ...] = ()
+    later: tuple[str | int, ...] = ()
 
     def candidate_log_odds(
         self, name: str, matrix: FloatMatrix, offset: Vector, codes: IntVector, threads: int
@@ -189,7 +195,12 @@ class FittedBlend:
 
     def row_weights(self, codes: IntVector) -> npt.NDArray[np.float64]:
         """Blend weights of each row's product."""
-        return np.asarray(np.vstack([self.weights, self.unseen])[codes], dtype=np.float64)
+        places = np.where(self.in_fit(codes), codes, -1)
+        return np.asarray(np.vstack([self.weights, self.unseen])[places], dtype=np.float64)
+
+    def in_fit(self, codes: IntVector) -> npt.NDArray[np.bool_]:
+        """Whether the fit has seen each row's product."""
+        return np.asarray((codes >= 0) & (codes < len(self.weights)))
 
     def recency_of(self, codes: IntVector) -> Vector:
         """Log hazard ratio of each row."""
@@ -210,7 +221,7 @@ class FittedBlend:
             elif len(used):
                 part = self.candidate_log_odds(name, matrix[used], offset[used], codes[used], threads)
                 total[used] += weights[used, at] * part
-        return np.where(codes >= 0, self.blended.apply(total, codes), total)
+        return np.where(self.in_fit(codes), self.blended.apply(total, codes), total)
 
     def contributions(self, matrix: FloatMatrix, offset: Vector, codes: IntVector) -> tuple[Matrix, Vector]:
         """Additive parts of the published log-odds per matrix column, and each row's baseline.
@@ -218,9 +229,9 @@ class FittedBlend:
         The offset counts as baseline here; its own column is the caller's matter.
         """
         weights = self.row_weights(codes)
-        slope = np.where(codes >= 0, self.blended.slope, 1.0)
+        slope = np.where(self.in_fit(codes), self.blended.slope, 1.0)
         parts = np.zeros(matrix.shape)
-        baseline = np.where(codes >= 0, self.blended.constant(codes), 0.0)
+        baseline = np.where(self.in_fit(codes), self.blended.constant(codes), 0.0)
         for at, (name, sigmoid) in enumerate(zip(self.names, self.sigmoids, strict=True)):
             own, constant = self.candidates.contributions(name, matrix, codes)
             factor = slope * weights[:, at]
@@ -233,12 +244,14 @@ class FittedBlend:
         """Log-odds per unit of the offset column."""
         slopes = np.array([sigmoid.slope for sigmoid in self.sigmoids])
         own: Vector = self.row_weights(codes) @ slopes
-        return np.where(codes >= 0, self.blended.slope, 1.0) * own
+        return np.where(self.in_fit(codes), self.blended.slope, 1.0) * own
 
     def recalibrated(
         self, log_odds: Vector, target: Vector, weight: Vector, codes: IntVector, share: float
     ) -> FittedBlend:
         """The same blend with new hazard ratios.
+
+        The common one is that of products in the fit: a launch tells nothing of their level.
 
         Parameters
         ----------
@@ -252,14 +265,16 @@ class FittedBlend:
             Short horizon ÷ horizon, in (0, 1].
 
         """
-        common = recency_log_ratio(log_odds, target, weight, share)
+        fitted = self.in_fit(codes)
+        common = recency_log_ratio(log_odds[fitted], target[fitted], weight[fitted], share) if fitted.any() else 0.0
         moved = shorter_horizon(log_odds, share * float(np.exp(common)))
-        variance = self.products_spread(target, moved, weight, codes)
+        variance = self.products_spread(target, moved, weight, codes) if len(self.products) > 1 else 0.0
+        variances = [variance] * len(self.products) + [LAUNCH_VARIANCE] * len(self.later)
         ratios = tuple(
-            recent_deviation(target[at], moved[at], weight[at], variance)
-            for at in (np.flatnonzero(codes == code) for code in range(len(self.products)))
+            recent_deviation(target[at], moved[at], weight[at], spread)
+            for spread, at in ((spread, np.flatnonzero(codes == code)) for code, spread in enumerate(variances))
         )
-        return replace(self, recency=common, recent=ratios if len(self.products) > 1 else ())
+        return replace(self, recency=common, recent=ratios)
 
     def products_spread(self, target: Vector, expected: Vector, weight: Vector, codes: IntVector) -> float:
         """Between-product variance of log(observed ÷ expected), by the method of moments, ≥ 0."""

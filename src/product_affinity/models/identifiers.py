@@ -66,6 +66,21 @@ def known_products(product: Any, row_count: int, counted: npt.NDArray[np.bool_])
     return tuple(sorted(names))
 
 
+def new_products(product: Any, products: tuple[str | int, ...], row_count: int) -> tuple[str | int, ...]:
+    """Distinct products of the rows that are not among ``products``, in order; none where these are none.
+
+    Examples
+    --------
+    >>> new_products(["new", "crm", "new"], ("billing", "crm"), 3)
+    ('new',)
+
+    """
+    if not products:
+        return ()
+    found = known_products(product, row_count, np.ones(row_count, dtype=bool))
+    return tuple(name for name in found if name not in products)
+
+
 def product_codes(product: Any, products: tuple[str | int, ...], row_count: int) -> IntVector:
     """Position of each row's product in ``products``; -1 for an unseen one, 0 without products.
 

@@ -78,8 +78,8 @@ def averaged_log_odds(mean: Vector, variance: Vector) -> Vector:
 
     Examples
     --------
-    >>> averaged_log_odds(np.array([-6.0, -6.0, 0.0]), np.array([0.0, 0.5, 9.0])).round(2)
-    array([-6.  , -5.75,  0.  ])
+    >>> averaged_log_odds(np.array([-6.0, -6.0, -6.0]), np.array([0.0, 0.5, 9.0])).round(2)
+    array([-6.  , -5.75, -3.09])
 
     """
     nodes, weights = hermegauss(NODES)

@@ -138,6 +138,7 @@ def _model_document(model: FittedBlend) -> dict[str, Any]:
         "blended": asdict(model.blended),
         "recency": model.recency,
         "recent": list(model.recent),
+        "later": list(model.later),
     }
 
 
@@ -180,6 +181,7 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
         blended=_sigmoid(document["blended"]),
         recency=float(document["recency"]),
         recent=tuple(map(float, document["recent"])),
+        later=tuple(document["later"]),
     )
     _check_sizes(blend)
     return blend
@@ -194,12 +196,12 @@ def _check_sizes(blend: FittedBlend) -> None:
         *(
             ("intercepts", len(values), products)
             for values in (
-                blend.recent,
                 blend.candidates.levels,
                 *(part.intercepts for part in (*blend.sigmoids, blend.blended)),
             )
             if values
         ),
+        *([("recent", len(blend.recent), len(blend.products) + len(blend.later))] if blend.recent else []),
     ]
     ridge = blend.candidates.ridge
     if ridge is not None:
