@@ -231,16 +231,16 @@ def launched(data: DemoPairs, later: PropensityClassifier) -> dict[str, float]:
         test[test["product_id"] == product].reset_index(drop=True)
         for test in (data.test_on(day.date()), data.test_on(UNTIL))
     )
-    size, truth = len(new) // 20, new["p_90d"].to_numpy(np.float64)
+    truth = new["p_90d"].to_numpy(np.float64)
 
     others = data.rows[data.rows["as_of"].le(day) & data.rows["product_id"].ne(product)].iloc[::CEILING_EVERY]
     X, Z = _coded_alike(data, others.reset_index(drop=True), new)
     known = others["p_90d"].to_numpy(np.float64)
     return {
-        "launched product, yield@5 %": _yield(_scored(data, data.fitted(day.date()), new), truth),
-        "  others' truth": max(_yield(_soft(X, known, leaves, Z), truth) for leaves in (31, 15, 8)),
-        "  by chance": float(truth.mean() * size / np.sort(truth)[-size:].sum()),
-        "  on the last day": _yield(_scored(data, later, now), now["p_90d"].to_numpy(np.float64)),
+        "launched product, yield@5 %": yield_at_5(_scored(data, data.fitted(day.date()), new), truth),
+        "  others' truth": max(yield_at_5(_soft(X, known, leaves, Z), truth) for leaves in (31, 15, 8)),
+        "  by chance": chance_yield(truth),
+        "  on the last day": yield_at_5(_scored(data, later, now), now["p_90d"].to_numpy(np.float64)),
     }
 
 
@@ -249,7 +249,14 @@ def _scored(data: DemoPairs, model: PropensityClassifier, rows: pd.DataFrame) ->
     return np.asarray(score, dtype=np.float64)
 
 
-def _yield(score: Vector, truth: Vector) -> float:
+def chance_yield(truth: Vector) -> float:
+    """Yield of a draw."""
+    size = len(truth) // 20
+    return float(truth.mean() * size / np.sort(truth)[-size:].sum())
+
+
+def yield_at_5(score: Vector, truth: Vector) -> float:
+    """Adoptions expected among the best 5 % by score, as a share of the oracle's."""
     size = len(truth) // 20
     return float(truth[np.argsort(-score, kind="stable")[:size]].sum() / np.sort(truth)[-size:].sum())
 
