@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import demo_pairs, pairs, single_tables, speed, which_next
+from benchmarks import demo_pairs, new_products, pairs, single_tables, speed, which_next
 
 
 def main() -> None:
@@ -12,6 +12,7 @@ def main() -> None:
     single_tables.main(tables=4)
     pairs.main()
     demo_pairs.main()
+    new_products.main()
 
 
 if __name__ == "__main__":

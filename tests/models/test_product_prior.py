@@ -61,7 +61,7 @@ def opposed():
     return matrix, codes, truth, target
 
 
-def new_product_scores(opposed, direction=None):
+def new_product_scores(opposed):
     """Scores of each product by a ridge that has not seen it: pooled coefficients alone, and as a new product."""
     matrix, codes, _, target = opposed
     pooled, averaged = np.empty(len(codes)), np.empty(len(codes))
@@ -70,7 +70,7 @@ def new_product_scores(opposed, direction=None):
         data = RidgeData(matrix[others], target[others], np.ones(len(others)), np.zeros(len(others)), codes[others])
         terms = fit_terms(data.matrix, data.weight, [])
         seen = [other for other in range(PRODUCTS) if other != code]
-        model, _ = fit_ridge(data, terms, direction or {}, seen)
+        model, _ = fit_ridge(data, terms, {}, seen)
         pooled[at] = model.pooled[0] + terms.design(matrix[at]) @ model.pooled[1:]
         averaged[at] = model.log_odds(matrix[at], np.full(len(at), -1))
     return pooled, averaged

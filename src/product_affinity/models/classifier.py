@@ -266,9 +266,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         if not 0 < horizon_days <= self.horizon_days:
             raise ValueError(f"horizon_days: {horizon_days} is outside 1 … {self.horizon_days}, the classifier's own.")
-        model, matrix, offset, _ = self._prepared(X, product)
-        model = replace(model, later=new_products(product, model.products, len(matrix)))
-        codes = product_codes(product if model.products else None, model.products + model.later, len(matrix))
+        model, matrix, offset, codes = self._prepared(X, product, meets_new=True)
         labels = column_or_1d(y)
         check_consistent_length(matrix, labels)
         target = known_labels(labels, self.classes_)
@@ -313,7 +311,9 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         index = pd.Index(list(self._model.products) or ["all"], name="product")
         self.weights_ = pd.DataFrame(self._model.weights, index=index, columns=list(self._model.names))
 
-    def _prepared(self, X: Any, product: Any) -> tuple[FittedBlend, FloatMatrix, Vector, IntVector]:
+    def _prepared(
+        self, X: Any, product: Any, *, meets_new: bool = False
+    ) -> tuple[FittedBlend, FloatMatrix, Vector, IntVector]:
         check_is_fitted(self)
         model = self._model
         frame = align_columns(
@@ -324,6 +324,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         )
         if model.products and product is None:
             raise ValueError("product: the classifier was fitted with products, so predicting needs them too.")
+        if meets_new:
+            model = replace(model, later=new_products(product, model.products, len(frame)))
         codes = product_codes(product if model.products else None, model.products + model.later, len(frame))
         matrix = model.encoder.encode(_without(frame, model.offset))
         return model, matrix, _offset_values(frame, model.offset), codes

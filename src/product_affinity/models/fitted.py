@@ -228,17 +228,17 @@ class FittedBlend:
 
         The offset counts as baseline here; its own column is the caller's matter.
         """
-        weights = self.row_weights(codes)
-        slope = np.where(self.in_fit(codes), self.blended.slope, 1.0)
+        weights, fitted = self.row_weights(codes), self.in_fit(codes)
+        slope = np.where(fitted, self.blended.slope, 1.0)
         parts = np.zeros(matrix.shape)
-        baseline = np.where(self.in_fit(codes), self.blended.constant(codes), 0.0)
+        baseline = np.where(fitted, self.blended.constant(codes), 0.0)
         for at, (name, sigmoid) in enumerate(zip(self.names, self.sigmoids, strict=True)):
             own, constant = self.candidates.contributions(name, matrix, codes)
             factor = slope * weights[:, at]
             parts += (factor * sigmoid.slope)[:, None] * own
             baseline += factor * (sigmoid.constant(codes) + sigmoid.slope * (constant + offset))
-        fitted = parts.sum(axis=1) + baseline
-        return parts, baseline + scaled_hazard(fitted, self.recency_of(codes)) - fitted
+        total = parts.sum(axis=1) + baseline
+        return parts, baseline + scaled_hazard(total, self.recency_of(codes)) - total
 
     def offset_slope(self, codes: IntVector) -> Vector:
         """Log-odds per unit of the offset column."""
@@ -270,11 +270,11 @@ class FittedBlend:
         moved = shorter_horizon(log_odds, share * float(np.exp(common)))
         variance = self.products_spread(target, moved, weight, codes) if len(self.products) > 1 else 0.0
         variances = [variance] * len(self.products) + [LAUNCH_VARIANCE] * len(self.later)
-        ratios = tuple(
-            recent_deviation(target[at], moved[at], weight[at], spread)
-            for spread, at in ((spread, np.flatnonzero(codes == code)) for code, spread in enumerate(variances))
-        )
-        return replace(self, recency=common, recent=ratios)
+        ratios = []
+        for code, spread in enumerate(variances):
+            at = np.flatnonzero(codes == code)
+            ratios.append(recent_deviation(target[at], moved[at], weight[at], spread))
+        return replace(self, recency=common, recent=tuple(ratios))
 
     def products_spread(self, target: Vector, expected: Vector, weight: Vector, codes: IntVector) -> float:
         """Between-product variance of log(observed ÷ expected), by the method of moments, ≥ 0."""

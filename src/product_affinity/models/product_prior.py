@@ -48,6 +48,8 @@ class ProductPrior:
             Pooled log-odds without the offset.
 
         """
+        if not self.spread.any():
+            return np.zeros(len(design)), np.zeros(len(design))
         # no BLAS here, whose threads round differently
         variance: Vector = np.einsum("ij,ij,j->i", design, design, self.spread)
         usual = log_odds + self.centre
@@ -55,8 +57,6 @@ class ProductPrior:
 
     def log_odds(self, design: Matrix, log_odds: Vector) -> Vector:
         """Log-odds of a new product from the pooled ones, both without the offset."""
-        if not self.spread.any():
-            return log_odds + self.level
         return log_odds + self.correction(design, log_odds)[0] + self.level
 
     def contributions(self, design: Matrix, log_odds: Vector) -> Matrix:

@@ -189,19 +189,14 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
 
 def _check_sizes(blend: FittedBlend) -> None:
     products, names = max(1, len(blend.products)), len(blend.names)
+    sigmoids = (*blend.sigmoids, blend.blended)
+    optional = [(values, products) for values in (blend.candidates.levels, *(part.intercepts for part in sigmoids))]
+    optional.append((blend.recent, len(blend.products) + len(blend.later)))
     sizes = [
         ("weights", blend.weights.shape, (products, names)),
         ("unseen", blend.unseen.shape, (names,)),
         ("sigmoids", len(blend.sigmoids), names),
-        *(
-            ("intercepts", len(values), products)
-            for values in (
-                blend.candidates.levels,
-                *(part.intercepts for part in (*blend.sigmoids, blend.blended)),
-            )
-            if values
-        ),
-        *([("recent", len(blend.recent), len(blend.products) + len(blend.later))] if blend.recent else []),
+        *(("intercepts", len(values), size) for values, size in optional if values),
     ]
     ridge = blend.candidates.ridge
     if ridge is not None:
