@@ -9,6 +9,7 @@ fit, table and libraries included; *added* is what it exceeds the memory before 
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table as Printed
 from scipy.special import expit
@@ -61,20 +63,19 @@ def heads_once(data: Split) -> Vector:
     target = train.y.astype(np.float64)
     sample = sample_negatives(target, np.ones(len(target)), seed=0)
     at = sample.rows
-    used = train.X.iloc[at]
-    encoder = fit_encoder(used, "auto")
+    encoder = fit_encoder(train.X, "auto")
     products = known_products(train.product[at], len(at), np.ones(len(at), dtype=bool))
     ones, zeros = np.ones(len(at)), np.zeros(len(at))
     weight = population_weight(target[at], ones, sample.prior_shift)
     codes = product_codes(train.product[at], products, len(at))
-    rows = Rows(encoder.encode(used), target[at], weight, ones, sample.prior_shift, zeros, codes)
+    rows = Rows(encoder.encode(train.X, at), target[at], weight, ones, sample.prior_shift, zeros, codes)
     trainer = Trainer(rows, FitPlan(encoder, None, products, ("heads",), {}, 97, 1, 1, 0))
-    matrix, new = encoder.encode(test.X), product_codes(test.product, products, len(test.y))
+    new = product_codes(test.product, products, len(test.y))
     out = np.empty(len(new))
     for code in range(len(products)):
         base, booster = trainer.trees(trainer.product_rows(code), TreeShape(4, 150), seed=0)
         to = np.flatnonzero(new == code)
-        out[to] = base + mean_log_odds([booster], matrix[to], 1)
+        out[to] = base + mean_log_odds([booster], encoder.encode(test.X, to), 1)
     return np.asarray(expit(out), dtype=np.float64)
 
 
@@ -95,6 +96,9 @@ def memory(field: str) -> float:
 def reset_peak_memory() -> float:
     """Forget the peak so far (loading the table), and say what is in use, in MB."""
     gc.collect()
+    # what loading has freed but not given back would hide what a fit takes
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
 

@@ -266,6 +266,17 @@ def test_infinite_values_are_refused_at_fit_and_predict(single_table, single_mod
         PropensityClassifier().fit(X, single_table.y)
 
 
+def test_an_infinite_value_is_named_by_its_row_in_the_table_not_among_the_rows_used(single_table):
+    X = single_table.X.copy()
+    X.loc[17, "column_3"] = np.inf
+    weight = np.ones(len(X))
+    weight[:9] = 0
+    with pytest.raises(ValueError, match=r"'column_3': infinity .* in row 17"):
+        PropensityClassifier().fit(X, single_table.y, sample_weight=weight)
+    weight[17] = 0
+    PropensityClassifier(candidates=("ridge",)).fit(X, single_table.y, sample_weight=weight)
+
+
 def test_wrong_tables_are_named(single_table, single_model):
     with pytest.raises(ValueError, match="missing: \\['channel'\\]"):
         single_model.predict_proba(single_table.X.drop(columns="channel"))

@@ -61,6 +61,21 @@ def test_blocks_are_seamless():
     np.testing.assert_array_equal(encoded(frame), frame.to_numpy(dtype=np.float32))
 
 
+def test_some_rows_are_encoded_as_they_are_among_all():
+    rng = np.random.default_rng(0)
+    size = 3 * BLOCK_ROWS
+    frame = pd.DataFrame(
+        {
+            "b": rng.choice(["x", "y", None], size),
+            "a": rng.normal(size=size),
+            "c": pd.Series(rng.integers(0, 9, size), dtype="Int64").mask(rng.random(size) < 0.1),
+        }
+    )
+    encoder = fit_encoder(frame, "auto")
+    rows = np.sort(rng.choice(size, 2 * BLOCK_ROWS + 5, replace=False))
+    np.testing.assert_array_equal(encoder.encode(frame, rows), encoder.encode(frame)[rows])
+
+
 def test_infinity_is_found_in_later_blocks():
     frame = pd.DataFrame({"a": np.zeros(BLOCK_ROWS + 10)})
     frame.loc[BLOCK_ROWS + 7, "a"] = -np.inf

@@ -335,14 +335,13 @@ def _training_rows(frame: pd.DataFrame, target: Vector, weight: Vector, keys: Ro
     """Rows of the fit: sampled, encoded, weighted by event, launches at their observed level."""
     sample = sample_negatives(target, weight, plan.seed)
     taken = sample.rows
-    used = frame.iloc[taken]
     rows = Rows(
-        matrix=plan.encoder.encode(_without(used, plan.offset)),
+        matrix=plan.encoder.encode(_without(frame, plan.offset), taken),
         target=target[taken],
         weight=population_weight(target[taken], weight[taken], sample.prior_shift),
         fit_weight=weight[taken],
         prior_shift=sample.prior_shift,
-        offset=_offset_values(used, plan.offset),
+        offset=_offset_values(frame, plan.offset, taken),
         codes=keys.codes[taken],
         accounts=None if keys.accounts is None else keys.accounts[taken],
         days=None if keys.days is None else keys.days[taken],
@@ -361,8 +360,8 @@ def _without(frame: pd.DataFrame, offset: Offset | None) -> pd.DataFrame:
     return frame.drop(columns=frame.columns[offset.position])
 
 
-def _offset_values(frame: pd.DataFrame, offset: Offset | None) -> Vector:
+def _offset_values(frame: pd.DataFrame, offset: Offset | None, rows: IntVector | slice = slice(None)) -> Vector:
     if offset is None:
-        return np.zeros(len(frame))
-    values = offset_numbers(frame.iloc[:, offset.position], offset.column)
+        return np.zeros(len(frame))[rows]
+    values = offset_numbers(frame.iloc[rows, offset.position], offset.column)
     return np.where(np.isnan(values), offset.missing, values)

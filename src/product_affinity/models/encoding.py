@@ -95,23 +95,36 @@ class FrameEncoder:
         """Canonical positions of the columns that hold levels."""
         return [index for index, column in enumerate(self.columns) if column.is_level]
 
-    def encode(self, frame: pd.DataFrame) -> FloatMatrix:
+    def encode(self, frame: pd.DataFrame, rows: IntVector | None = None) -> FloatMatrix:
         """One C-ordered float32 matrix in canonical column order.
+
+        Parameters
+        ----------
+        frame : pd.DataFrame
+            Table with the columns of the fit.
+        rows : ndarray of int, optional
+            Positions of the rows to encode, all by default.
 
         Raises
         ------
         ValueError
-            If a value is infinite or beyond float32, naming column and row.
+            If a value is infinite or beyond float32, naming column and row of the table.
 
         """
-        located = self._locate(frame)
-        matrix = np.empty((len(frame), len(self.columns)), dtype=np.float32)
+        matrix = np.empty((len(frame) if rows is None else len(rows), len(self.columns)), dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            _fill(matrix, self._encoded(frame, located))
-        self._check_finite(matrix)
+            if rows is None:
+                _fill(matrix, self._encoded(frame))
+            else:
+                # block by block: a copy of all these rows would be larger than the matrix
+                for start in range(0, len(rows), BLOCK_ROWS):
+                    block = slice(start, start + BLOCK_ROWS)
+                    _fill(matrix[block], self._encoded(frame.iloc[rows[block]]))
+        self._check_finite(matrix, rows)
         return matrix
 
-    def _encoded(self, frame: pd.DataFrame, located: Sequence[int]) -> list[npt.NDArray[Any]]:
+    def _encoded(self, frame: pd.DataFrame) -> list[npt.NDArray[Any]]:
+        located = self._locate(frame)
         return [column.encode(frame.iloc[:, at]) for column, at in zip(self.columns, located, strict=True)]
 
     def _locate(self, frame: pd.DataFrame) -> list[int]:
@@ -120,14 +133,15 @@ class FrameEncoder:
         present = {str(name): at for at, name in enumerate(frame.columns)}
         return [present[column.name] for column in self.columns]
 
-    def _check_finite(self, matrix: FloatMatrix) -> None:
+    def _check_finite(self, matrix: FloatMatrix, rows: IntVector | None) -> None:
         for start in range(0, len(matrix), BLOCK_ROWS):
             infinite = np.isinf(matrix[start : start + BLOCK_ROWS])
             if infinite.any():
-                row, column = (int(at[0]) for at in np.nonzero(infinite))
+                at, column = (int(found[0]) for found in np.nonzero(infinite))
+                row = start + at if rows is None else int(rows[start + at])
                 raise ValueError(
                     f"column {self.columns[column].name!r}: infinity or a value too large for float32 "
-                    f"in row {start + row}. Replace it by a number, or by a missing value."
+                    f"in row {row}. Replace it by a number, or by a missing value."
                 )
 
 

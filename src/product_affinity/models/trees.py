@@ -17,6 +17,8 @@ from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.structure import canonical_text
 
 MAX_BIN = 63
+#: rows of which the bins' edges are found: some three hundred a bin, and a sorted copy of no more
+BIN_SAMPLE_ROWS = 16_384
 #: draws of columns in a row without any cut after which a booster has learnt what it can
 UNLUCKY_DRAWS = 30
 
@@ -160,6 +162,7 @@ def bin_matrix(
         categorical_feature=list(level_columns),
         params={
             "max_bin": MAX_BIN,
+            "bin_construct_sample_cnt": BIN_SAMPLE_ROWS,
             "feature_pre_filter": False,
             "num_threads": 1,
             "verbosity": -1,
