@@ -59,6 +59,24 @@ class _Listener:
         return self
 
 
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"], [2, 3, 4]),
+        ([f"2026-05-{day:02d}" for day in (1, 8, 15, 22, 29)], [0, 4]),
+        (["2026-05-31"], [0]),
+    ],
+)
+def test_an_adoption_sets_the_level_once_however_often_it_is_looked_at(days, expected) -> None:
+    """Thirty-day horizons of weekly dates would show it four times, and a product's chance surplus as its own level."""
+    dates = pd.to_datetime(days)
+    rows = pd.DataFrame({"as_of": dates, "adopted_30d": 0, "product_id": "a", "commercial_recent_rate": -4.0})
+    rows = rows.assign(is_winback=False, **{c.name: 1.0 for c in COLUMNS if c.name not in rows})
+    until = pd.Timestamp("2027-01-01")
+    heard = recalibrate_recent(_Listener(), rows, COLUMNS, observed_until=until, maturity_days=7)
+    assert heard.frame.index.tolist() == expected
+
+
 def test_a_product_is_recalibrated_at_its_offset_of_today_beyond_what_all_offsets_moved() -> None:
     """Else a launched product is raised twice: its offset has caught up since, and its rows say it was too low."""
     dates = pd.to_datetime(["2026-01-31", "2026-02-28", "2026-05-31", "2026-06-30"])

@@ -89,9 +89,9 @@ def test_a_third_of_the_horizon_under_a_constant_hazard():
 
 def test_recency_ratio_is_that_of_the_hazards(log_odds):
     doubled = drawn(logit(1 - (1 - expit(log_odds)) ** 2))
-    ratio = recency_log_ratio(log_odds, doubled, np.ones(len(log_odds)), share=1.0)
+    ratio = recency_log_ratio(log_odds, doubled, share=1.0)
     assert ratio == pytest.approx(np.log(2), abs=0.05)
-    nothing = recency_log_ratio(log_odds[:50], np.zeros(50), np.ones(50), share=1 / 3)
+    nothing = recency_log_ratio(log_odds[:50], np.zeros(50), share=1 / 3)
     assert -1 < nothing < 0
 
 

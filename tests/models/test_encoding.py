@@ -12,8 +12,8 @@ def encoded(frame, categorical="auto", rows=None):
 
 
 def test_columns_come_in_order_of_their_names():
-    frame = pd.DataFrame({"b": [1, 2], "a": [3.0, None]})
-    np.testing.assert_array_equal(encoded(frame), np.array([[3, 1], [np.nan, 2]], dtype=np.float32))
+    frame = pd.DataFrame({"b": [1, 2], "a": [3.0, 4.0]})
+    np.testing.assert_array_equal(encoded(frame), np.array([[3, 1], [4, 2]], dtype=np.float32))
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "float32", "uint8", "object"])
@@ -25,8 +25,26 @@ def test_every_kind_of_number_is_a_number(dtype):
 
 
 def test_missing_values_of_every_kind_become_nan():
-    frame = pd.DataFrame({"a": pd.array([1, pd.NA], dtype="Int64"), "b": ["x", None], "c": [None, True]})
-    assert np.isnan(encoded(frame)).tolist() == [[False, False, True], [True, True, False]]
+    frame = pd.DataFrame({"a": pd.array([1, pd.NA] * 30, dtype="Int64"), "b": ["x", None] * 30, "c": [None, True] * 30})
+    assert np.isnan(encoded(frame)).tolist() == [[False, False, True], [True, True, False]] * 30
+
+
+@pytest.mark.parametrize(("rows", "gaps", "own"), [(400, 29, False), (400, 30, True), (20_000, 39, False)])
+def test_gaps_too_rare_to_learn_from_stand_for_what_is_typical(rows, gaps, own):
+    frame = pd.DataFrame({"a": np.append(np.full(gaps, np.nan), np.arange(rows - gaps, dtype=float))})
+    typical = fit_encoder(frame, "auto").columns[0].typical
+    assert typical == (None if own else (rows - gaps - 1) / 2)
+    outage = encoded(frame, rows=pd.DataFrame({"a": pd.array([pd.NA, 7], dtype="Float64")}))[:, 0]
+    np.testing.assert_array_equal(outage, np.array([np.nan if own else typical, 7], dtype=np.float32))
+
+
+@pytest.mark.parametrize("cell", [["x"], {"x": 1}, {"x"}])
+def test_collections_are_refused_by_column_and_row(cell):
+    frame = pd.DataFrame({"a": ["x", "y", "x"], "tags": ["x", cell, "y"]})
+    with pytest.raises(ValueError, match=r"column 'tags': .* in row 1 is a collection"):
+        fit_encoder(frame, "auto")
+    with pytest.raises(ValueError, match=r"column 'tags': .* in row 1 is a collection"):
+        encoded(frame.assign(tags="x"), rows=frame)
 
 
 @pytest.mark.parametrize("dtype", ["str", "object", "category"])

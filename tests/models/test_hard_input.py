@@ -8,8 +8,11 @@ import pyarrow as pa
 import pytest
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from product_affinity.models import PropensityClassifier
+from product_affinity.models.identifiers import as_of_days
+from product_affinity.models.serialize import classifier_to_texts
 
 
 def curved(rows=3000, seed=0):
@@ -237,3 +240,69 @@ def test_many_rare_levels_are_fitted_in_little_time():
     terms = model._model.candidates.ridge.terms
     assert terms.size < 200
     assert model.predict_proba(X)[X["plan"] == "pro", 1].mean() > 0.2
+
+
+@pytest.mark.parametrize("candidates", [("pooled", "heads", "ridge"), ("ridge",)])
+def test_a_thin_product_has_its_own_level(candidates):
+    """Some 25 events are too few for coefficients and enough for a level; with dates no product intercept is left."""
+    rng = np.random.default_rng(1)
+    size = 3000
+    product = np.repeat(["a", "b", "c", "niche"], size)
+    truth = np.repeat([0.05, 0.06, 0.07, 0.007], size)
+    X = pd.DataFrame(rng.normal(size=(4 * size, 2)), columns=["x", "z"])
+    y = (rng.random(4 * size) < truth).astype(int)
+    as_of, account = np.tile(np.arange(size) % 12 * 30, 4), np.tile(np.arange(size), 4)
+    assert 10 < y[product == "niche"].sum() < 30
+    model = PropensityClassifier(n_seeds=1, candidates=candidates)
+    model.fit(X, y, product=product, account=account, as_of=as_of)
+    proba = model.predict_proba(X, product=product)[:, 1]
+    niche = product == "niche"
+    assert proba[niche].mean() / truth[niche].mean() == pytest.approx(1.0, abs=0.5)
+    assert proba[~niche].mean() == pytest.approx(0.06, abs=0.012)
+    parts = model.contributions(X[niche], product=product[niche]).sum(axis=1)
+    np.testing.assert_allclose(parts, logit(proba[niche]), atol=1e-6)
+
+
+def test_an_outage_of_a_complete_column_is_not_read_as_zero():
+    """LightGBM takes a gap for 0 where training had none, which for a health of 40 to 100 is the worst there is."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"health": rng.uniform(40, 100, 4000), "usage": rng.normal(size=4000)})
+    y = (rng.random(4000) < 1 / (1 + np.exp(12 - X["health"] / 8))).astype(int)
+    model = PropensityClassifier(n_seeds=1).fit(X, y)
+    typical = model.predict_proba(X.assign(health=70.0))[:, 1]
+    outage = model.candidate_proba(X.assign(health=np.nan))
+    for name in outage:
+        assert outage[name].mean() == pytest.approx(typical.mean(), rel=0.3), name
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "object", "Int64"])
+def test_day_numbers_of_any_dtype_are_days(dtype):
+    assert as_of_days(pd.Series([0, 30, 60], dtype=dtype), 3).tolist() == [0, 30, 60]
+
+
+def test_an_infinite_day_is_refused():
+    with pytest.raises(ValueError, match=r"as_of: inf in row 1 is no day number"):
+        as_of_days([0.0, np.inf], 2)
+
+
+def test_the_number_of_blas_threads_changes_no_bit():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(30_000, 20))).add_prefix("c").assign(rate=-3.0 + rng.normal(size=30_000))
+    y = (rng.random(30_000) < 0.05).astype(int)
+    # "b" begins late: its launch is taken to the level observed
+    as_of = np.where(np.arange(30_000) % 3 == 0, 300, np.arange(30_000) % 6 * 60)
+    product = np.where((as_of == 300) & (np.arange(30_000) % 2 == 0), "b", "a")
+
+    def texts(threads):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            model = PropensityClassifier(candidates=("ridge",), offset="rate")
+            model.fit(X, y, product=product, account=np.arange(30_000), as_of=as_of)
+            return classifier_to_texts(model.recalibrate(X, y, product=product))
+
+    assert texts(1) == texts(2)
+
+
+def test_very_many_jobs_are_as_many_as_there_are_processors():
+    X, y = sloped()
+    model = PropensityClassifier(n_jobs=1_000_000, n_seeds=1).fit(X, y)
+    assert model.predict_proba(X).shape == (600, 2)

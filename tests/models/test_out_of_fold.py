@@ -36,6 +36,17 @@ def _evidence(rows, plan):
     return predict_out_of_fold(Trainer(rows, plan), inner_folds(rows, GAP_DAYS, 0))
 
 
+def test_a_product_without_a_head_is_predicted_in_the_folds_as_by_the_final_fit(rows_and_plan):
+    """By the ridge where no pooled trees are wanted; else the heads' calibration would be learnt on a constant."""
+    rows, plan = rows_and_plan
+    few = rows.codes == 1
+    target = np.where(few & (np.cumsum(few & (rows.target == 1)) > 25), 0.0, rows.target)
+    found = _evidence(replace(rows, target=target), plan).predictions
+    thin = found.codes == 1
+    np.testing.assert_array_equal(found.log_odds[thin, 0], found.log_odds[thin, 1])
+    assert not np.array_equal(found.log_odds[~thin, 0], found.log_odds[~thin, 1])
+
+
 def test_labels_of_the_last_test_part_change_no_prediction_of_it(rows_and_plan):
     """No penalty, no relevance of a column, no coefficient is learnt from the rows that are predicted."""
     rows, plan = rows_and_plan

@@ -1,6 +1,7 @@
 """Texts instead of pickles: parity, and refusal of whatever was altered."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -177,3 +178,61 @@ def test_random_edits_never_crash_the_process(texts):
     refused, scored = map(int, done.stdout.split())
     assert refused + scored == 300
     assert refused > 100
+
+
+def test_numpy_scalars_among_the_parameters_are_written(single_table):
+    """A grid search over np.arange passes such."""
+    X = single_table.X[["column_3"]].to_numpy()[:450]
+    one = np.int64(1)
+    model = PropensityClassifier(n_seeds=one, horizon_days=np.int64(60), monotone={0: one}, candidates=("ridge",))
+    restored = classifier_from_texts(classifier_to_texts(model.fit(X, single_table.y[:450])))
+    np.testing.assert_array_equal(restored.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(texts, number):
+    altered = re.sub(r'"recency": [-\d.e]+', f'"recency": {number}', texts["classifier.json"])
+    assert altered != texts["classifier.json"]
+    with pytest.raises(ValueError, match="is no finite number"):
+        classifier_from_texts(texts | {"classifier.json": altered})
+
+
+def test_a_negative_number_of_boosters_is_refused(texts):
+    altered = re.sub(r'"boosters": 1', '"boosters": -1', texts["classifier.json"], count=1)
+    with pytest.raises(ValueError, match="-1 boosters of head-0"):
+        classifier_from_texts(texts | {"classifier.json": altered})
+
+
+def _other_name(document):
+    document["model"]["encoder"]["columns"][0]["name"] = "elsewhere"
+
+
+def _no_names(document):
+    document["columns"] = None
+
+
+def _fewer_names(document):
+    document["columns"].pop()
+
+
+def _offset_elsewhere(document):
+    document["model"]["offset"] = {"column": document["columns"][0], "position": 3, "missing": 0.0}
+
+
+def _offset_nowhere(document):
+    document["model"]["offset"] = {"column": document["columns"][0], "position": 300, "missing": 0.0}
+
+
+def _nested_product(document):
+    document["model"]["later"] = [["new"]]
+    document["model"]["recent"] = [0.0] * (1 + len(document["model"]["products"]))
+
+
+@pytest.mark.parametrize(
+    "alter", [_other_name, _no_names, _fewer_names, _offset_elsewhere, _offset_nowhere, _nested_product]
+)
+def test_what_could_only_fail_when_scoring_is_refused_when_read(texts, alter):
+    document = json.loads(texts["classifier.json"])
+    alter(document)
+    with pytest.raises(ValueError, match=r"classifier\.json: "):
+        classifier_from_texts(texts | {"classifier.json": json.dumps(document)})

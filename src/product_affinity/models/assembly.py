@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,8 @@ from product_affinity.project.model_spec import EstimatorSpec
 WINBACK = "is_winback"
 #: horizon and age of the rows that set the present level, and their label
 RECENT_HORIZON_DAYS, RECENT_DAYS = 30, 92
+#: least days between their dates, as many as the shortest month has: weekly dates would count an adoption four times
+RECENT_APART_DAYS = 28
 RECENT_LABEL = "adopted_30d"
 
 
@@ -77,7 +81,7 @@ def recalibrate_recent(
     """
     closed_on = rows["as_of"] + pd.Timedelta(days=RECENT_HORIZON_DAYS + maturity_days)
     closed = rows[(closed_on <= observed_until) & rows[RECENT_LABEL].notna()]
-    recent = closed[closed["as_of"] > closed["as_of"].max() - pd.Timedelta(days=RECENT_DAYS)]
+    recent = closed[closed["as_of"].isin(_recent_dates(closed["as_of"]))]
     if recent.empty:
         return classifier
     recent = _at_present_offset(recent, rows[rows["as_of"] <= observed_until], classifier.offset)
@@ -87,6 +91,15 @@ def recalibrate_recent(
         product=recent["product_id"].to_numpy(),
         horizon_days=min(RECENT_HORIZON_DAYS, classifier.horizon_days),
     )
+
+
+def _recent_dates(as_of: pd.Series[Any]) -> list[pd.Timestamp]:
+    """Dates of the last three months, from the last one back, so far apart that their horizons hardly overlap."""
+    dates: list[pd.Timestamp] = []
+    for date in sorted(as_of.unique(), reverse=True):
+        if not dates or ((dates[0] - date).days < RECENT_DAYS and (dates[-1] - date).days >= RECENT_APART_DAYS):
+            dates.append(date)
+    return dates
 
 
 def _at_present_offset(recent: pd.DataFrame, known: pd.DataFrame, offset: str | int | None) -> pd.DataFrame:

@@ -23,6 +23,8 @@ SLOPE_PRECISION = 50.0
 LEVEL_PRECISION = 1e-3
 #: largest prior standard deviation of a product intercept, in log-odds
 MAX_INTERCEPT_SD = 2.0
+#: events that the belief in an unmoved level is worth
+RECENCY_PRIOR_EVENTS = 10.0
 #: below this variance between products their intercepts are noise
 MIN_INTERCEPT_VARIANCE = 1e-6
 
@@ -203,19 +205,17 @@ def scaled_hazard(log_odds: Vector, log_ratio: Vector) -> Vector:
     return np.asarray(np.where(log_ratio == 0.0, log_odds, moved), dtype=np.float64)
 
 
-def recency_log_ratio(
-    log_odds: Vector, target: Vector, weight: Vector, share: float, prior_events: float = 10.0
-) -> float:
+def recency_log_ratio(log_odds: Vector, target: Vector, share: float) -> float:
     r"""Log of the hazard ratio that makes expected short-horizon adoptions meet the observed ones.
 
-    Solves :math:`\sum w_i (1-(1-p_i)^{r h/H}) + k s = \sum w_i y_i + k` for log r by bisection, where `k`
-    (``prior_events``) pulls the ratio s of expected to expected-at-1 towards 1.
+    Solves :math:`\sum (1-(1-p_i)^{r h/H}) = e\,(\sum y_i + k) / (e + k)` for log r by bisection, with `e` what is
+    expected at r = 1 and `k` = ``RECENCY_PRIOR_EVENTS``.
     """
-    at_one = float(weight @ shorter_horizon(log_odds, share))
-    goal = at_one * (float(weight @ target) + prior_events) / (at_one + prior_events)
+    at_one = float(shorter_horizon(log_odds, share).sum())
+    goal = at_one * (float(target.sum()) + RECENCY_PRIOR_EVENTS) / (at_one + RECENCY_PRIOR_EVENTS)
     low, high = -8.0, 8.0
     for _ in range(60):
         middle = (low + high) / 2
-        expected = float(weight @ shorter_horizon(log_odds, share * float(np.exp(middle))))
+        expected = float(shorter_horizon(log_odds, share * float(np.exp(middle))).sum())
         low, high = (middle, high) if expected < goal else (low, middle)
     return (low + high) / 2

@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from product_affinity.models.arguments import (
     CANDIDATES,
@@ -148,7 +149,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             launched within the table teach who adopts, not how many, until their first label has closed.
         sample_weight : array of shape (n,), optional
             Weights ≥ 0 that count rows: 2 is a row twice, 0 no row. Penalties are worth rows too, so weights
-            that sum to 1 would leave nothing to learn from.
+            that sum to 1 would leave nothing to learn from. With dates and accounts, repeated rows tell of the same
+            adoption again, and weighted ones of several.
 
         Raises
         ------
@@ -172,10 +174,12 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         products = known_products(product, len(frame), counted)
         plan = FitPlan(
             encoder, offset, products, tuple(self.candidates), directions, self.gap_days, self.n_seeds,
-            effective_n_jobs(self.n_jobs), self._seed(),
+            self._workers(), self._seed(),
         )  # fmt: skip
         keys = row_keys(product, products, account, as_of, len(frame))
-        self._model = fit_blend(_training_rows(frame, target, weight, keys, plan), plan)
+        # linear algebra on several threads rounds differently from one thread to another
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._model = fit_blend(_training_rows(frame, target, weight, keys, plan), plan)
         self.classes_ = classes
         self._note_columns(frame)
         self._publish()
@@ -194,7 +198,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         """
         model, matrix, offset, codes = self._prepared(X, product)
-        positive = expit(model.log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs)))
+        positive = expit(model.log_odds(matrix, offset, codes, self._workers()))
         return np.column_stack([1.0 - positive, positive])
 
     def predict(self, X: Any, *, product: Any = None) -> npt.NDArray[Any]:
@@ -209,10 +213,11 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def candidate_proba(self, X: Any, *, product: Any = None) -> pd.DataFrame:
         """Probability of the positive class by each candidate alone, calibrated like the blend.
 
-        A product without a head of its own shows the pooled score under ``heads``.
+        A product without a head of its own has the pooled score under ``heads``, or else the ridge's, by the
+        calibration of the heads.
         """
         model, matrix, offset, codes = self._prepared(X, product)
-        threads = effective_n_jobs(self.n_jobs)
+        threads = self._workers()
         columns = {
             name: expit(
                 scaled_hazard(model.candidate_log_odds(name, matrix, offset, codes, threads), model.recency_of(codes))
@@ -251,7 +256,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Parameters
         ----------
         X, product
-            Recent rows, as in :meth:`predict_proba`.
+            Recent rows, as in :meth:`predict_proba`; of dates at least ``horizon_days`` apart, since an adoption in two
+            windows would count as two.
         y : array of shape (n,)
             Adoption within ``horizon_days``, in the labels of the fit; one of them may be absent.
         horizon_days : int, default=30
@@ -270,9 +276,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         labels = column_or_1d(y)
         check_consistent_length(matrix, labels)
         target = known_labels(labels, self.classes_)
-        log_odds = model.fitted_log_odds(matrix, offset, codes, effective_n_jobs(self.n_jobs))
-        share = horizon_days / self.horizon_days
-        self._model = model.recalibrated(log_odds, target, np.ones(len(target)), codes, share)
+        log_odds = model.fitted_log_odds(matrix, offset, codes, self._workers())
+        self._model = model.recalibrated(log_odds, target, codes, horizon_days / self.horizon_days)
         return self
 
     def _target(self, frame: pd.DataFrame, y: Any) -> tuple[npt.NDArray[Any], Vector]:
@@ -294,6 +299,10 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if sample_weight is not None and len(np.unique(target[weight > 0])) < 2:
             raise ValueError("sample_weight: rows of weight above 0 hold 1 class; two classes are needed.")
         return weight
+
+    def _workers(self) -> int:
+        # more threads than processors gain nothing, and very many end the process
+        return int(min(effective_n_jobs(self.n_jobs), cpu_count()))
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int | np.integer):

@@ -23,6 +23,11 @@ IntVector = npt.NDArray[np.int64]
 
 #: levels kept per column, the most frequent ones; LightGBM bins 8-bit categories fastest
 MAX_LEVELS = 254
+#: a gap is a value of its own where that many rows have one at fit, and one row in so many; rarer ones teach nothing,
+#: and a booster that has seen none would read a later one as the number 0
+MIN_GAPS, ROWS_PER_GAP = 30, 500
+#: rows of which a column's typical value is taken
+TYPICAL_OF_ROWS = 10_000
 #: rows copied at once, so that a block of all columns stays in the processor's cache
 BLOCK_ROWS = 8192
 
@@ -39,12 +44,15 @@ class ColumnCode:
         Position at fit, from 0.
     levels : tuple of str or None
         Known levels in code order; None for a number.
+    typical : float or None
+        What a gap of a number stands for; None where gaps are values of their own.
 
     """
 
     name: str
     position: int
     levels: tuple[str, ...] | None = None
+    typical: float | None = None
 
     @property
     def is_level(self) -> bool:
@@ -52,7 +60,7 @@ class ColumnCode:
         return self.levels is not None
 
     def encode(self, values: pd.Series[Any]) -> npt.NDArray[Any]:
-        """Floats of one column; missing and unseen levels become NaN.
+        """Floats of one column; missing and unseen levels become NaN, gaps of a column with a typical value take that.
 
         Raises
         ------
@@ -61,9 +69,10 @@ class ColumnCode:
 
         """
         if self.levels is None:
-            return _numbers(values, self.name)
+            numbers = _numbers(values, self.name)
+            return numbers if self.typical is None else _filled(numbers, self.typical)
         known = pd.Index(self.levels, dtype=object)
-        codes, uniques = pd.factorize(values)
+        codes, uniques = _factorized(values, self.name)
         code_of = known.get_indexer(pd.Index([level_key(value) for value in uniques], dtype=object))
         lookup = np.append(np.where(code_of < 0, np.nan, code_of), np.nan)
         return lookup[codes].astype(np.float32)
@@ -204,17 +213,36 @@ def fit_encoder(frame: pd.DataFrame, categorical: str | Sequence[str | int]) -> 
     forced = _forced_levels(frame, categorical)
     named = has_names(frame)
     columns = [
-        ColumnCode(
-            name=str(name),
-            position=position,
-            levels=_levels(frame.iloc[:, position])
-            if position in forced or _kind(frame.iloc[:, position], str(name)) == "level"
-            else None,
-        )
+        _column_code(frame.iloc[:, position], str(name), position, position in forced)
         for position, name in enumerate(frame.columns)
     ]
     ordered = sorted(columns, key=lambda column: column.name) if named else columns
     return FrameEncoder(columns=tuple(ordered), named=named)
+
+
+def _column_code(values: pd.Series[Any], name: str, position: int, forced: bool) -> ColumnCode:
+    if forced or _kind(values, name) == "level":
+        return ColumnCode(name, position, levels=_levels(values, name))
+    return ColumnCode(name, position, typical=_typical(_numbers(values, name)))
+
+
+def _typical(numbers: npt.NDArray[Any]) -> float | None:
+    """Median of the numbers, None where gaps are values of their own or nothing is known."""
+    if numbers.dtype.kind != "f":
+        sample = numbers
+    else:
+        gaps = np.isnan(numbers)
+        if gaps.sum() >= max(MIN_GAPS, len(numbers) / ROWS_PER_GAP) or gaps.all():
+            return None
+        sample = numbers[~gaps]
+    return float(np.median(sample[:: max(1, len(sample) // TYPICAL_OF_ROWS)].astype(np.float64)))
+
+
+def _filled(numbers: npt.NDArray[Any], typical: float) -> npt.NDArray[Any]:
+    if numbers.dtype.kind != "f":
+        return numbers
+    gaps = np.isnan(numbers)
+    return np.where(gaps, typical, numbers) if gaps.any() else numbers
 
 
 def align_columns(frame: pd.DataFrame, names: Sequence[str] | None, count: int, estimator_name: str) -> pd.DataFrame:
@@ -355,17 +383,24 @@ def _is_number(value: object) -> bool:
     return value is None or value is pd.NA or isinstance(value, int | float | np.number | np.bool_)
 
 
-def _levels(values: pd.Series[Any]) -> tuple[str, ...]:
+def _levels(values: pd.Series[Any], name: str) -> tuple[str, ...]:
+    codes, uniques = _factorized(values, name)
     counts: dict[str, int] = {}
-    for value, count in values[values.notna()].map(_hashable).value_counts(sort=False).items():
+    for value, count in zip(uniques, np.bincount(codes[codes >= 0], minlength=len(uniques)), strict=True):
         key = level_key(value)
         counts[key] = counts.get(key, 0) + int(count)
     kept = sorted(counts, key=lambda key: (-counts[key], key))[:MAX_LEVELS]
     return tuple(sorted(kept))
 
 
-def _hashable(value: object) -> object:
-    return str(value) if isinstance(value, dict | list | set) else value
+def _factorized(values: pd.Series[Any], name: str) -> tuple[IntVector, Any]:
+    try:
+        return pd.factorize(values)
+    except TypeError:
+        row, value = next((row, value) for row, value in enumerate(values) if isinstance(value, dict | list | set))
+        raise ValueError(
+            f"column {name!r}: {value!r} in row {row} is a collection. Spread it over columns, or drop it."
+        ) from None
 
 
 def _fill(matrix: FloatMatrix, columns: list[npt.NDArray[Any]]) -> None:

@@ -233,10 +233,13 @@ class FittedBlend:
         parts = np.zeros(matrix.shape)
         baseline = np.where(fitted, self.blended.constant(codes), 0.0)
         for at, (name, sigmoid) in enumerate(zip(self.names, self.sigmoids, strict=True)):
-            own, constant = self.candidates.contributions(name, matrix, codes)
-            factor = slope * weights[:, at]
-            parts += (factor * sigmoid.slope)[:, None] * own
-            baseline += factor * (sigmoid.constant(codes) + sigmoid.slope * (constant + offset))
+            used = np.flatnonzero(weights[:, at] > 0)
+            if not len(used):
+                continue
+            own, constant = self.candidates.contributions(name, matrix[used], codes[used])
+            factor = slope[used] * weights[used, at]
+            parts[used] += (factor * sigmoid.slope)[:, None] * own
+            baseline[used] += factor * (sigmoid.constant(codes[used]) + sigmoid.slope * (constant + offset[used]))
         total = parts.sum(axis=1) + baseline
         return parts, baseline + scaled_hazard(total, self.recency_of(codes)) - total
 
@@ -246,9 +249,7 @@ class FittedBlend:
         own: Vector = self.row_weights(codes) @ slopes
         return np.where(self.in_fit(codes), self.blended.slope, 1.0) * own
 
-    def recalibrated(
-        self, log_odds: Vector, target: Vector, weight: Vector, codes: IntVector, share: float
-    ) -> FittedBlend:
+    def recalibrated(self, log_odds: Vector, target: Vector, codes: IntVector, share: float) -> FittedBlend:
         """The same blend with new hazard ratios.
 
         The common one is that of products in the fit: a launch tells nothing of their level.
@@ -257,8 +258,8 @@ class FittedBlend:
         ----------
         log_odds : ndarray of shape (n,)
             Log-odds of recent rows as fitted.
-        target, weight : ndarray of shape (n,)
-            Adoption within the short horizon, and weights.
+        target : ndarray of shape (n,)
+            Adoption within the short horizon, 0 or 1.
         codes : ndarray of int
             Product codes.
         share : float
@@ -266,39 +267,41 @@ class FittedBlend:
 
         """
         fitted = self.in_fit(codes)
-        common = recency_log_ratio(log_odds[fitted], target[fitted], weight[fitted], share) if fitted.any() else 0.0
+        common = recency_log_ratio(log_odds[fitted], target[fitted], share) if fitted.any() else 0.0
         moved = shorter_horizon(log_odds, share * float(np.exp(common)))
-        variance = self.products_spread(target, moved, weight, codes) if len(self.products) > 1 else 0.0
+        variance = self.products_spread(target, moved, codes) if len(self.products) > 1 else 0.0
         variances = [variance] * len(self.products) + [LAUNCH_VARIANCE] * len(self.later)
         ratios = []
         for code, spread in enumerate(variances):
             at = np.flatnonzero(codes == code)
-            ratios.append(recent_deviation(target[at], moved[at], weight[at], spread))
+            ratios.append(recent_deviation(target[at], moved[at], spread))
         return replace(self, recency=common, recent=tuple(ratios))
 
-    def products_spread(self, target: Vector, expected: Vector, weight: Vector, codes: IntVector) -> float:
-        """Between-product variance of log(observed ÷ expected), by the method of moments, ≥ 0."""
+    def products_spread(self, target: Vector, expected: Vector, codes: IntVector) -> float:
+        """Between-product variance of observed ÷ expected beyond Poisson noise, by the method of moments, ≥ 0.
+
+        That of the ratio and not of its logarithm, as the Gamma prior of :func:`recent_deviation` has it.
+        """
         surplus, sizes = [], []
         for code in range(len(self.products)):
             at = np.flatnonzero(codes == code)
-            size = float(weight[at] @ expected[at])
+            size = float(expected[at].sum())
             if size > 0:
-                surplus.append(((float(weight[at] @ target[at]) - size) / size) ** 2 - 1 / size)
+                surplus.append(((float(target[at].sum()) - size) / size) ** 2 - 1 / size)
                 sizes.append(size)
         return max(0.0, float(np.average(surplus, weights=sizes))) if sizes else 0.0
 
 
-def recent_deviation(target: Vector, expected: Vector, weight: Vector, variance: float) -> float:
+def recent_deviation(target: Vector, expected: Vector, variance: float) -> float:
     """Shrunk log(observed ÷ expected) of one product: a Gamma-Poisson posterior mean.
 
     Examples
     --------
-    >>> recent_deviation(np.ones(4), np.full(4, 0.5), np.ones(4), variance=0.5)  # (4 + 2) / (2 + 2)
+    >>> recent_deviation(np.ones(4), np.full(4, 0.5), variance=0.5)  # (4 + 2) / (2 + 2)
     0.4054651081081644
 
     """
     if variance <= 0:
         return 0.0
     strength = 1.0 / variance
-    observed, size = float(weight @ target), float(weight @ expected)
-    return float(np.log((observed + strength) / (size + strength)))
+    return float(np.log((target.sum() + strength) / (expected.sum() + strength)))

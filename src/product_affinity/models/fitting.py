@@ -7,7 +7,6 @@ from functools import partial
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from product_affinity.models.blend import OutOfFold, fit_weights
 from product_affinity.models.calibration import Sigmoid, fit_sigmoid
@@ -33,17 +32,15 @@ def fit_blend(rows: Rows, plan: FitPlan) -> FittedBlend:
         What to fit.
 
     """
-    # linear algebra on several threads rounds differently from one thread to another
-    with threadpool_limits(limits=1, user_api="blas"):
-        trainer = Trainer(rows, plan)
-        wants_ridge = "ridge" in trainer.candidates
-        ridge, penalties = trainer.ridge() if wants_ridge else (None, None)
-        relevance = column_relevance(ridge, penalties, rows.matrix.shape[1]) if ridge and penalties else None
-        folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
-        evidence = predict_out_of_fold(trainer, folds)
-        pooled, heads = _fit_trees(trainer, evidence, relevance)
-        candidates = Candidates(trainer.base, pooled, _levels(trainer, pooled), heads, ridge)
-        return _assemble(trainer, candidates, evidence.predictions)
+    trainer = Trainer(rows, plan)
+    wants_ridge = "ridge" in trainer.candidates
+    ridge, penalties = trainer.ridge() if wants_ridge else (None, None)
+    relevance = column_relevance(ridge, penalties, rows.matrix.shape[1]) if ridge and penalties else None
+    folds = inner_folds(rows, plan.gap_days, plan.seed) if trainer.candidates != ("ridge",) else []
+    evidence = predict_out_of_fold(trainer, folds)
+    pooled, heads = _fit_trees(trainer, evidence, relevance)
+    candidates = Candidates(trainer.base, pooled, _levels(trainer, pooled), heads, ridge)
+    return _assemble(trainer, candidates, evidence.predictions)
 
 
 def _fit_trees(

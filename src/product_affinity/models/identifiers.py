@@ -121,7 +121,7 @@ def as_of_days(as_of: Any, row_count: int) -> IntVector:
     Raises
     ------
     ValueError
-        If a value is missing or is no date.
+        If a value is missing, infinite or no date.
 
     Examples
     --------
@@ -129,10 +129,14 @@ def as_of_days(as_of: Any, row_count: int) -> IntVector:
     array([ 1, 31])
 
     """
-    column = _column(as_of, "as_of", row_count)
+    # pandas would read numbers of an object column as nanoseconds
+    column = _column(as_of, "as_of", row_count).infer_objects()
     if pd.api.types.is_numeric_dtype(column.dtype):
-        days: IntVector = np.floor(column.to_numpy(dtype=np.float64)).astype(np.int64)
-        return days
+        days = np.floor(column.to_numpy(dtype=np.float64))
+        if not np.isfinite(days).all():
+            row = int(np.argmin(np.isfinite(days)))
+            raise ValueError(f"as_of: {days[row]} in row {row} is no day number. Pass dates or day numbers.")
+        return np.asarray(days, dtype=np.int64)
     try:
         dates = pd.to_datetime(column)
     except (ValueError, TypeError) as error:

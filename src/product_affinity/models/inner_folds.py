@@ -9,9 +9,9 @@ import numpy as np
 from product_affinity.models.encoding import IntVector
 from product_affinity.models.rows import Rows, event_count
 
-#: a fold whose training part has fewer positives than this teaches nothing about large fits
-MIN_TRAIN_POSITIVES = 30
-MIN_TEST_POSITIVES = 5
+#: a fold with fewer events than this in its training part, or in its test part, teaches nothing about the final fit
+MIN_TRAIN_EVENTS = 15
+MIN_TEST_EVENTS = 5
 #: tables up to this size get five folds instead of three
 SMALL_ROWS = 20_000
 
@@ -79,7 +79,7 @@ def _rolling(rows: Rows, days: IntVector, gap_days: int) -> list[InnerFold]:
 
 def _is_useful(rows: Rows, fold: InnerFold) -> bool:
     trained, tested = event_count(rows.target[fold.train]), event_count(rows.target[fold.test])
-    return trained >= MIN_TRAIN_POSITIVES * 0.5 and tested >= MIN_TEST_POSITIVES
+    return trained >= MIN_TRAIN_EVENTS and tested >= MIN_TEST_EVENTS
 
 
 def _stratified(rows: Rows, count: int, rng: np.random.Generator) -> IntVector:

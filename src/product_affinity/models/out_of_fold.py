@@ -83,10 +83,10 @@ def predict_out_of_fold(trainer: Trainer, folds: Sequence[InnerFold]) -> Evidenc
     work = _Folds(trainer, trainer.run([partial(_learn_fold, trainer, fold) for fold in folds]))
     shapes: dict[str, TreeShape] = {}
     columns: dict[str, Vector] = {}
-    for kind in kinds:
-        shapes[kind], columns[kind] = work.trees(kind, columns.get("pooled"))
     if "ridge" in trainer.candidates:
         columns["ridge"] = work.ridge()
+    for kind in kinds:
+        shapes[kind], columns[kind] = work.trees(kind, columns.get("pooled", columns.get("ridge")))
     rows, at = trainer.rows, work.at
     log_odds = np.column_stack([columns[name] for name in trainer.candidates]) + rows.offset[at][:, None]
     predictions = OutOfFold(log_odds, rows.target[at], rows.weight[at], rows.codes[at], _levels(trainer, folds, at))

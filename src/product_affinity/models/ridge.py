@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from product_affinity.models.calibration import product_values
 from product_affinity.models.encoding import FloatMatrix, IntVector
 from product_affinity.models.linear_terms import LinearTerms
 from product_affinity.models.logistic import TOLERANCE, LogisticFit, Matrix, Prior, Vector, fit_logistic
@@ -52,6 +53,9 @@ class RidgeModel:
         What is known of products without coefficients of their own, beside the pooled ones.
     products : mapping of product code to ndarray of shape (1 + size,)
         Complete coefficients of products that deviate.
+    levels : tuple of float
+        By product code, log-odds that a product without coefficients of its own has beyond the prior's; empty where
+        an offset says the levels, or every product deviates.
 
     """
 
@@ -59,6 +63,7 @@ class RidgeModel:
     pooled: Vector
     prior: ProductPrior
     products: Mapping[int, Vector] = field(default_factory=dict)
+    levels: tuple[float, ...] = ()
 
     def log_odds(self, matrix: FloatMatrix, codes: IntVector) -> Vector:
         """Log-odds of each row, without the offset."""
@@ -71,7 +76,8 @@ class RidgeModel:
                 at = np.flatnonzero(block == code)
                 beta = self.products.get(int(code))
                 if beta is None:
-                    out[start + at] = self.prior.log_odds(design[at], _linear(design[at], self.pooled))
+                    alike = self.prior.log_odds(design[at], _linear(design[at], self.pooled))
+                    out[start + at] = alike + product_values(self.levels, block[at])
                 else:
                     out[start + at] = _linear(design[at], beta)
         return out
@@ -83,7 +89,7 @@ class RidgeModel:
         terms, constant = design * beta[:, 1:], beta[:, 0].copy()
         new = np.flatnonzero([int(code) not in self.products for code in codes])
         terms[new] += self.prior.contributions(design[new], _linear(design[new], self.pooled))
-        constant[new] += self.prior.level
+        constant[new] += self.prior.level + product_values(self.levels, codes[new])
         parts = np.zeros(matrix.shape)
         np.add.at(parts.T, self.terms.sources, terms.T)
         return parts, constant

@@ -20,7 +20,7 @@ from product_affinity.models.ridge import RidgeModel
 from product_affinity.models.structure import canonical_text
 from product_affinity.models.trees import load_booster
 
-FORMAT = 3
+FORMAT = 4
 _JSON = "classifier.json"
 
 
@@ -57,7 +57,7 @@ def classifier_to_texts(classifier: PropensityClassifier) -> dict[str, str]:
         "column_count": classifier.n_features_in_,
         "model": _model_document(model),
     }
-    texts[_JSON] = json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    texts[_JSON] = json.dumps(document, indent=1, sort_keys=True, allow_nan=False, default=_plain) + "\n"
     return texts
 
 
@@ -73,7 +73,7 @@ def classifier_from_texts(texts: Mapping[str, str]) -> PropensityClassifier:
     if _JSON not in texts:
         raise ValueError(f"{_JSON} is missing from the texts ({', '.join(sorted(texts)[:3])} …).")
     try:
-        document = json.loads(texts[_JSON])
+        document = json.loads(texts[_JSON], parse_constant=_finite, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise ValueError(f"{_JSON}: no JSON ({error}).") from error
     try:
@@ -82,6 +82,20 @@ def classifier_from_texts(texts: Mapping[str, str]) -> PropensityClassifier:
         return _rebuilt(document, texts)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{_JSON}: malformed ({type(error).__name__}: {error}).") from error
+
+
+def _plain(value: object) -> object:
+    """A numpy scalar among the parameters (a grid search passes such) as what JSON knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be written to {_JSON}.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not np.isfinite(number):
+        raise ValueError(f"{_JSON}: {text} is no finite number.")
+    return number
 
 
 def _rebuilt(document: Mapping[str, Any], texts: Mapping[str, str]) -> PropensityClassifier:
@@ -95,6 +109,7 @@ def _rebuilt(document: Mapping[str, Any], texts: Mapping[str, str]) -> Propensit
     if document["columns"] is not None:
         classifier.feature_names_in_ = np.array(document["columns"], dtype=object)
     classifier._model = _model(document["model"], texts)
+    _check_columns(classifier._model, document["columns"], classifier.n_features_in_)
     classifier._publish()
     return classifier
 
@@ -148,6 +163,7 @@ def _ridge_document(ridge: RidgeModel) -> dict[str, Any]:
         "pooled": ridge.pooled.tolist(),
         "prior": {"spread": ridge.prior.spread.tolist(), "centre": ridge.prior.centre, "level": ridge.prior.level},
         "products": [[code, beta.tolist()] for code, beta in sorted(ridge.products.items())],
+        "levels": list(ridge.levels),
     }
 
 
@@ -157,6 +173,8 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
     offset = None if document["offset"] is None else Offset(**document["offset"])
 
     def boosters(stem: str, count: int) -> tuple[Any, ...]:
+        if count < 0:
+            raise ValueError(f"{_JSON}: {count} boosters of {stem}.")
         return tuple(_booster(texts, f"{stem}-{seed}.txt", columns) for seed in range(count))
 
     heads = {
@@ -185,6 +203,28 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
     )
     _check_sizes(blend)
     return blend
+
+
+def _check_columns(model: FittedBlend, names: object, count: int) -> None:
+    """Refuse what would be missing, or found in another column, only when scoring."""
+    encoder, offset = model.encoder, model.offset
+    if not (names is None or (isinstance(names, list) and len(set(names)) == count and all(map(_is_text, names)))):
+        raise ValueError(f"{_JSON}: columns are neither null nor {count} different texts.")
+    if encoder.named != (names is not None):
+        raise ValueError(f"{_JSON}: the encoder's columns are named and the table's are not, or the reverse.")
+    features = list(map(str, names if isinstance(names, list) else range(count)))
+    if offset is not None and features[offset.position] != offset.column:
+        raise ValueError(f"{_JSON}: offset {offset.column!r} is not column {offset.position} of the table.")
+    if offset is not None:
+        del features[offset.position]
+    if sorted((column.position, column.name) for column in encoder.columns) != list(enumerate(features)):
+        raise ValueError(f"{_JSON}: the encoder's columns are not those of the table.")
+    if not all(isinstance(name, str | int) for name in (*model.products, *model.later)):
+        raise ValueError(f"{_JSON}: a product is neither text nor a number.")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _check_sizes(blend: FittedBlend) -> None:
@@ -223,6 +263,7 @@ def _encoder(document: Mapping[str, Any]) -> FrameEncoder:
             str(column["name"]),
             int(column["position"]),
             None if column["levels"] is None else tuple(map(str, column["levels"])),
+            None if column["typical"] is None else float(column["typical"]),
         )
         for column in document["columns"]
     )
@@ -255,4 +296,5 @@ def _ridge(document: Mapping[str, Any] | None, columns: int) -> RidgeModel | Non
         pooled=np.array(document["pooled"], dtype=np.float64),
         prior=ProductPrior(np.array(prior["spread"], dtype=np.float64), float(prior["centre"]), float(prior["level"])),
         products={int(code): np.array(beta, dtype=np.float64) for code, beta in document["products"]},
+        levels=tuple(map(float, document["levels"])),
     )

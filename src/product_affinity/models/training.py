@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -122,7 +122,12 @@ class Trainer:
         events = positive_counts(data.codes, data.target, self.product_count)
         several = self.product_count > 1
         deviating = [code for code in range(self.product_count) if several and events[code] >= MIN_POSITIVES]
-        return fit_ridge(data, self._terms, self.plan.directions, deviating)
+        ridge, penalties = fit_ridge(data, self._terms, self.plan.directions, deviating)
+        thin = set(np.unique(data.codes).tolist()).difference(deviating)
+        if not self.has_levels or not thin:
+            return ridge, penalties
+        alike = ridge.log_odds(data.matrix, np.full(len(data.codes), -1))
+        return replace(ridge, levels=self.product_levels(np.arange(len(rows.target))[index], alike)), penalties
 
     @property
     def has_levels(self) -> bool:
