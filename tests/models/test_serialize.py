@@ -223,13 +223,18 @@ def _offset_nowhere(document):
     document["model"]["offset"] = {"column": document["columns"][0], "position": 300, "missing": 0.0}
 
 
+def _too_few_levels(document):
+    document["model"]["ridge"]["levels"] = [0.0]
+
+
 def _nested_product(document):
     document["model"]["later"] = [["new"]]
     document["model"]["recent"] = [0.0] * (1 + len(document["model"]["products"]))
 
 
 @pytest.mark.parametrize(
-    "alter", [_other_name, _no_names, _fewer_names, _offset_elsewhere, _offset_nowhere, _nested_product]
+    "alter",
+    [_other_name, _no_names, _fewer_names, _offset_elsewhere, _offset_nowhere, _nested_product, _too_few_levels],
 )
 def test_what_could_only_fail_when_scoring_is_refused_when_read(texts, alter):
     document = json.loads(texts["classifier.json"])

@@ -243,6 +243,7 @@ def _check_sizes(blend: FittedBlend) -> None:
         betas = [ridge.pooled, *ridge.products.values()]
         sizes += [("ridge coefficients", beta.shape, (1 + ridge.terms.size,)) for beta in betas]
         sizes.append(("ridge spread", ridge.prior.spread.shape, (ridge.terms.size,)))
+        sizes += [("ridge levels", len(ridge.levels), products)] if ridge.levels else []
     for what, found, expected in sizes:
         if found != expected:
             raise ValueError(f"{_JSON}: {what} of size {found}, not {expected}.")
