@@ -17,8 +17,8 @@ from product_affinity.models.logistic import Matrix, Vector
 from product_affinity.models.structure import canonical_text
 
 MAX_BIN = 63
-#: rows of which the bins' edges are found: some three hundred a bin, and a sorted copy of no more
-BIN_SAMPLE_ROWS = 16_384
+#: rows of which the bins' edges are found: 130 a bin, and no copy of more rows
+BIN_SAMPLE_ROWS = 8_192
 #: draws of columns in a row without any cut after which a booster has learnt what it can
 UNLUCKY_DRAWS = 30
 
