@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from product_affinity.models.encoding import FrameEncoder, check_no_dates, column_position, has_names
+from product_affinity.models.encoding import FrameEncoder
 from product_affinity.models.fitted import Offset
+from product_affinity.models.frames import check_no_dates, column_position, has_names
 from product_affinity.models.logistic import Vector
 
 CANDIDATES = ("pooled", "heads", "ridge")

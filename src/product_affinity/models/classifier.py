@@ -29,9 +29,10 @@ from product_affinity.models.arguments import (
     offset_numbers,
 )
 from product_affinity.models.calibration import scaled_hazard
-from product_affinity.models.encoding import FloatMatrix, IntVector, align_columns, fit_encoder, has_names, to_frame
+from product_affinity.models.encoding import FloatMatrix, IntVector, fit_encoder
 from product_affinity.models.fitted import FittedBlend, Offset
 from product_affinity.models.fitting import fit_blend
+from product_affinity.models.frames import align_columns, has_names, to_frame
 from product_affinity.models.identifiers import RowKeys, known_products, new_products, product_codes, row_keys
 from product_affinity.models.launches import at_observed_levels, launch_groups
 from product_affinity.models.logistic import Vector

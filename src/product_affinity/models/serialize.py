@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -184,7 +184,7 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
     blend = FittedBlend(
         encoder=encoder,
         offset=offset,
-        products=tuple(document["products"]),
+        products=_products(document["products"]),
         names=tuple(document["names"]),
         candidates=Candidates(
             base=float(document["base"]),
@@ -199,38 +199,40 @@ def _model(document: Mapping[str, Any], texts: Mapping[str, str]) -> FittedBlend
         blended=_sigmoid(document["blended"]),
         recency=float(document["recency"]),
         recent=tuple(map(float, document["recent"])),
-        later=tuple(document["later"]),
+        later=_products(document["later"]),
     )
     _check_sizes(blend)
     return blend
 
 
-def _check_columns(model: FittedBlend, names: object, count: int) -> None:
+def _products(names: Sequence[Any]) -> tuple[str | int, ...]:
+    if not all(isinstance(name, str | int) for name in names):
+        raise ValueError(f"{_JSON}: a product is neither text nor a number.")
+    return tuple(names)
+
+
+def _check_columns(model: FittedBlend, names: Sequence[str] | None, count: int) -> None:
     """Refuse what would be missing, or found in another column, only when scoring."""
     encoder, offset = model.encoder, model.offset
-    if not (names is None or (isinstance(names, list) and len(set(names)) == count and all(map(_is_text, names)))):
+    features = [str(at) for at in range(count)] if names is None else list(names)
+    if len(set(features)) != count or not all(isinstance(name, str) for name in features):
         raise ValueError(f"{_JSON}: columns are neither null nor {count} different texts.")
     if encoder.named != (names is not None):
         raise ValueError(f"{_JSON}: the encoder's columns are named and the table's are not, or the reverse.")
-    features = list(map(str, names if isinstance(names, list) else range(count)))
     if offset is not None and features[offset.position] != offset.column:
         raise ValueError(f"{_JSON}: offset {offset.column!r} is not column {offset.position} of the table.")
     if offset is not None:
         del features[offset.position]
     if sorted((column.position, column.name) for column in encoder.columns) != list(enumerate(features)):
         raise ValueError(f"{_JSON}: the encoder's columns are not those of the table.")
-    if not all(isinstance(name, str | int) for name in (*model.products, *model.later)):
-        raise ValueError(f"{_JSON}: a product is neither text nor a number.")
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _check_sizes(blend: FittedBlend) -> None:
     products, names = max(1, len(blend.products)), len(blend.names)
     sigmoids = (*blend.sigmoids, blend.blended)
-    optional = [(values, products) for values in (blend.candidates.levels, *(part.intercepts for part in sigmoids))]
+    ridge = blend.candidates.ridge
+    levels = [blend.candidates.levels, ridge.levels if ridge else (), *(part.intercepts for part in sigmoids)]
+    optional = [(values, products) for values in levels]
     optional.append((blend.recent, len(blend.products) + len(blend.later)))
     sizes = [
         ("weights", blend.weights.shape, (products, names)),
@@ -238,12 +240,10 @@ def _check_sizes(blend: FittedBlend) -> None:
         ("sigmoids", len(blend.sigmoids), names),
         *(("intercepts", len(values), size) for values, size in optional if values),
     ]
-    ridge = blend.candidates.ridge
     if ridge is not None:
         betas = [ridge.pooled, *ridge.products.values()]
         sizes += [("ridge coefficients", beta.shape, (1 + ridge.terms.size,)) for beta in betas]
         sizes.append(("ridge spread", ridge.prior.spread.shape, (ridge.terms.size,)))
-        sizes += [("ridge levels", len(ridge.levels), products)] if ridge.levels else []
     for what, found, expected in sizes:
         if found != expected:
             raise ValueError(f"{_JSON}: {what} of size {found}, not {expected}.")
