@@ -7,7 +7,7 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from product_affinity.rules.months import add_months, day_of_month_count, months_between
@@ -62,6 +62,8 @@ def test_months_never_go_back(since, days):
 
 @settings(max_examples=60, deadline=None)
 @given(DAYS, st.one_of(st.integers(0, 14).map(float), st.floats(0, 14)), st.booleans())
+@example(dt.date(2019, 1, 1), 3.1, strictly=False)
+@example(dt.date(2019, 1, 1), 3.1, strictly=True)
 def test_the_day_a_count_is_reached_is_the_first_such_day(since, months, strictly):
     days = array(*(since + dt.timedelta(days=d) for d in range(16 * 31)))
     counts = months_between(np.repeat(array(since), len(days)), days)

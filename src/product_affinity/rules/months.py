@@ -61,7 +61,8 @@ def day_of_month_count(since: np.ndarray, months: np.ndarray, *, strictly: bool)
     """
     whole = np.floor(months).astype(int)
     begun, complete = add_months(since, whole), add_months(since, whole + 1)
-    days = (months - whole) * np.where(np.isnat(since), 0, (complete - begun).astype(int))
+    # .1 of a month of thirty days is three days, and a hair more in floating point, which would count as a fourth
+    days = np.round((months - whole) * np.where(np.isnat(since), 0, (complete - begun).astype(int)), 9)
     after = np.floor(days) + 1 if strictly else np.ceil(days)
     reached: np.ndarray = begun + after.astype("timedelta64[D]")
     return reached
