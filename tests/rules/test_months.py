@@ -62,8 +62,8 @@ def test_months_never_go_back(since, days):
 
 @settings(max_examples=60, deadline=None)
 @given(DAYS, st.one_of(st.integers(0, 14).map(float), st.floats(0, 14)), st.booleans())
-@example(dt.date(2019, 1, 1), 3.1, strictly=False)
-@example(dt.date(2019, 1, 1), 3.1, strictly=True)
+@example(since=dt.date(2019, 1, 1), months=3.1, strictly=False)
+@example(since=dt.date(2019, 1, 1), months=3.1, strictly=True)
 def test_the_day_a_count_is_reached_is_the_first_such_day(since, months, strictly):
     days = array(*(since + dt.timedelta(days=d) for d in range(16 * 31)))
     counts = months_between(np.repeat(array(since), len(days)), days)
