@@ -256,6 +256,13 @@ def test_forgetting_the_product_is_named(pair_table, pair_model):
         pair_model.predict_proba(pair_table.X)
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "candidate_proba", "contributions"])
+def test_a_product_that_the_fit_did_not_have_is_named(single_table, single_model, method):
+    product = np.full(len(single_table.X), "crm")
+    with pytest.raises(ValueError, match="product: the classifier was fitted without products"):
+        getattr(single_model, method)(single_table.X, product=product)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
 def test_infinite_values_are_refused_at_fit_and_predict(single_table, single_model, value):
     X = single_table.X.copy()

@@ -194,8 +194,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         X : frame or array of shape (n, d)
             Columns as at fit; by name where names exist, so in any order.
         product : array of shape (n,), optional
-            Required where fitted with products. An unseen product is scored by the pooled or the ridge candidate,
-            whichever the other products' weights trust more.
+            Required where fitted with products, refused where not. An unseen product is scored by the pooled or the
+            ridge candidate, whichever the other products' weights trust more.
 
         """
         model, matrix, offset, codes = self._prepared(X, product)
@@ -334,9 +334,11 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         )
         if model.products and product is None:
             raise ValueError("product: the classifier was fitted with products, so predicting needs them too.")
+        if product is not None and not model.products:
+            raise ValueError("product: the classifier was fitted without products. Leave them out, or fit with them.")
         if meets_new:
             model = replace(model, later=new_products(product, model.products, len(frame)))
-        codes = product_codes(product if model.products else None, model.products + model.later, len(frame))
+        codes = product_codes(product, model.products + model.later, len(frame))
         matrix = model.encoder.encode(_without(frame, model.offset))
         return model, matrix, _offset_values(frame, model.offset), codes
 
