@@ -5,9 +5,11 @@ import pytest
 from scipy.special import expit, logit
 
 from product_affinity.models import PropensityClassifier, classifier_from_texts, classifier_to_texts
+from product_affinity.models.blend import OutOfFold
 from product_affinity.models.calibration import (
     Sigmoid,
     fit_sigmoid,
+    fold_drift,
     product_intercepts,
     recency_log_ratio,
     scaled_hazard,
@@ -27,7 +29,7 @@ def log_odds():
 def test_sigmoid_undoes_an_overconfident_slope(log_odds):
     target, ones, zeros = drawn(log_odds), np.ones(len(log_odds)), np.zeros(len(log_odds), dtype=int)
     distorted = -3 + 2 * (log_odds + 3)
-    sigmoid = fit_sigmoid(distorted, target, ones, None, zeros, 1)
+    sigmoid = fit_sigmoid(distorted, 0 * ones, target, ones, None, zeros, 1)
     assert sigmoid.slope == pytest.approx(0.5, abs=0.03)
     assert np.abs(sigmoid.apply(distorted, zeros) - log_odds).mean() < 0.05
 
@@ -37,9 +39,29 @@ def test_a_moved_fold_leaves_no_trace(log_odds):
     folds = (np.arange(len(log_odds)) % 2).astype(int)
     target = drawn(log_odds + np.log(3) * folds)
     zeros = np.zeros(len(log_odds), dtype=int)
-    sigmoid = fit_sigmoid(log_odds, target, np.ones(len(log_odds)), folds, zeros, 1)
+    ones = np.ones(len(log_odds))
+    sigmoid = fit_sigmoid(log_odds, fold_drift(log_odds, target, ones, folds), target, ones, folds, zeros, 1)
     assert sigmoid.slope == pytest.approx(1, abs=0.04)
     assert sigmoid.constant(np.zeros(1, dtype=int))[0] == pytest.approx(0, abs=0.1)
+
+
+def test_a_blend_in_moved_folds_expects_as_many_as_its_candidates(log_odds):
+    """Each half of the signal is calibrated by itself; their mean is too cautious, which no fold's move may hide."""
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(size=(2, 60_000))
+    folds = np.arange(60_000) % 2
+    target = drawn(-4 + 1.2 * (first + second) + np.log(3) * folds)
+    ones, zeros = np.ones(60_000), np.zeros(60_000, dtype=int)
+    candidates = np.column_stack([-3.3 + first, -3.3 + second])
+    oof = OutOfFold(candidates, target, ones, zeros, folds)
+    oof = oof.calibrated(
+        [fit_sigmoid(c, d, target, ones, folds, zeros, 1) for c, d in zip(candidates.T, oof.drift().T, strict=True)]
+    )
+    mixed, drift = oof.log_odds.mean(axis=1), oof.drift().mean(axis=1)
+    assert expit(mixed + drift).sum() < 0.9 * target.sum()
+    sigmoid = fit_sigmoid(mixed, drift, target, ones, folds, zeros, 1)
+    # what the folds have moved is left as it is, whatever the slope
+    np.testing.assert_allclose(expit(sigmoid.apply(mixed, zeros) + drift).sum(), target.sum(), rtol=0.03)
 
 
 @pytest.mark.parametrize(("products", "rows", "rate"), [(3, 5000, 0.02), (200, 50, 0.01)])
@@ -51,7 +73,8 @@ def test_folds_and_products_without_an_event_say_nothing_about_the_level(product
         codes = np.tile(np.repeat(np.arange(products), rows), 2)
         folds = codes + products * np.repeat([0, 1], products * rows)
         truth = logit(rate) + rng.normal(size=len(codes)) * 0.8
-        sigmoid = fit_sigmoid(truth, drawn(truth, seed), np.ones(len(codes)), folds, codes, products)
+        target, ones = drawn(truth, seed), np.ones(len(codes))
+        sigmoid = fit_sigmoid(truth, fold_drift(truth, target, ones, folds), target, ones, folds, codes, products)
         ratios.append(expit(sigmoid.apply(truth, codes)).sum() / expit(truth).sum())
     assert np.mean(ratios) == pytest.approx(1, abs=0.08), ratios
 
@@ -61,7 +84,7 @@ def test_few_events_leave_everything_as_it_is(log_odds):
     target = np.zeros(1000)
     target[:99] = 1
     zeros = np.zeros(1000, dtype=int)
-    assert fit_sigmoid(few, target, np.ones(1000), zeros, zeros, 1) == Sigmoid()
+    assert fit_sigmoid(few, np.zeros(1000), target, np.ones(1000), zeros, zeros, 1) == Sigmoid()
 
 
 def test_product_intercepts_find_true_ones_and_shrink_small_products(log_odds):

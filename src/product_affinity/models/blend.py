@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from product_affinity.models.calibration import LEVEL_PRECISION, Sigmoid, fold_groups
+from product_affinity.models.calibration import LEVEL_PRECISION, Sigmoid, fold_drift, fold_groups
 from product_affinity.models.encoding import IntVector
 from product_affinity.models.grouped_logistic import fit_grouped
 from product_affinity.models.logistic import Matrix, Prior, Vector
@@ -47,6 +47,11 @@ class OutOfFold:
         """The same predictions, each candidate's calibrated."""
         columns = [sigmoid.apply(self.log_odds[:, at], self.codes) for at, sigmoid in enumerate(sigmoids)]
         return replace(self, log_odds=np.column_stack(columns))
+
+    def drift(self) -> Matrix:
+        """How far the fold and product of each row has moved away from each candidate, in log-odds."""
+        columns = [fold_drift(column, self.target, self.weight, self.folds) for column in self.log_odds.T]
+        return np.column_stack(columns)
 
 
 def fit_weights(oof: OutOfFold, available: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

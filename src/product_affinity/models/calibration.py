@@ -69,8 +69,34 @@ def product_values(values: tuple[float, ...], codes: IntVector) -> Vector:
     return np.append(np.array(values, dtype=np.float64), 0.0)[np.where(codes < len(values), codes, -1)]
 
 
+def fold_drift(log_odds: Vector, target: Vector, weight: Vector, folds: IntVector | None) -> Vector:
+    """How far each row's fold and product has moved away from its predictions, in log-odds.
+
+    Parameters
+    ----------
+    log_odds, target, weight, folds
+        As of :func:`fit_sigmoid`.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        0 where folds don't follow each other in time.
+
+    """
+    if folds is None:
+        return np.zeros(len(target))
+    groups, count = fold_groups(folds, len(target))
+    return fit_levels(groups, count, target, weight, log_odds, LEVEL_PRECISION)[groups]
+
+
 def fit_sigmoid(
-    log_odds: Vector, target: Vector, weight: Vector, folds: IntVector | None, codes: IntVector, products: int
+    log_odds: Vector,
+    drift: Vector,
+    target: Vector,
+    weight: Vector,
+    folds: IntVector | None,
+    codes: IntVector,
+    products: int,
 ) -> Sigmoid:
     """Fit the slope on out-of-fold predictions, and product intercepts where time plays no part.
 
@@ -78,6 +104,10 @@ def fit_sigmoid(
     ----------
     log_odds : ndarray of shape (n,)
         Out-of-fold log-odds.
+    drift : ndarray of shape (n,)
+        What to add to them for the level of their own fold, as of :func:`fold_drift`: the level learnt is what is
+        still missing then. A weighted mean of log-odds expects less than each of them wherever they disagree, so a
+        blend's drift is the mean of its candidates' and not what its own predictions lack.
     target, weight : ndarray of shape (n,)
         0 or 1, and weights.
     folds : ndarray of int or None
@@ -93,14 +123,11 @@ def fit_sigmoid(
     if target.sum() < MIN_EVENTS:
         return Sigmoid()
     groups, count = fold_groups(folds, len(target))
-    drift = np.zeros(count)
-    if folds is not None:
-        drift = fit_levels(groups, count, target, weight, log_odds, LEVEL_PRECISION)
     centre = float(np.average(log_odds, weights=weight * expit(log_odds)))
     around = (log_odds - centre)[:, None]
     prior = Prior.free(np.array([SLOPE_PRECISION]))
     prior.lower[:] = -0.9
-    present = log_odds + drift[groups]
+    present = log_odds + drift
     fit = fit_grouped(around, groups, count, target, weight, present, LEVEL_PRECISION, prior)
     slope = 1.0 + float(fit.coefficients[0])
     chance = expit(present + fit.levels[groups] + (slope - 1.0) * around[:, 0])

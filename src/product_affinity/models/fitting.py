@@ -81,13 +81,14 @@ def _assemble(trainer: Trainer, candidates: Candidates, oof: OutOfFold | None) -
     blended = Sigmoid()
     weights = available / available.sum(axis=1, keepdims=True)
     if oof is not None:
-        sigmoids = tuple(
-            fit_sigmoid(column, oof.target, oof.weight, oof.folds, oof.codes, count) for column in oof.log_odds.T
+        fit = partial(
+            fit_sigmoid, target=oof.target, weight=oof.weight, folds=oof.folds, codes=oof.codes, products=count
         )
+        sigmoids = tuple(fit(column, drift) for column, drift in zip(oof.log_odds.T, oof.drift().T, strict=True))
         oof = oof.calibrated(sigmoids)
         weights = fit_weights(oof, available)
-        mixed = (oof.log_odds * weights[oof.codes]).sum(axis=1)
-        blended = fit_sigmoid(mixed, oof.target, oof.weight, oof.folds, oof.codes, count)
+        share = weights[oof.codes]
+        blended = fit((oof.log_odds * share).sum(axis=1), (oof.drift() * share).sum(axis=1))
     return FittedBlend(
         encoder=trainer.plan.encoder,
         offset=trainer.plan.offset,
