@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from product_affinity import cli
 from product_affinity.errors import UsageError
 from product_affinity.pipeline.explain import explain_pair
 from tests.pipeline.conftest import UNTIL, silent
@@ -42,6 +44,16 @@ def test_a_listed_pair_tells_score_reasons_gates_route_and_next_step(demo):
     assert {check["state"] for check in facts["checks"]} <= {"pass", "confirm"}
     assert {"G01", "G02", "N01", "F01", "C04", "U01"} <= {check["code"] for check in facts["checks"]}
     json.dumps(facts)
+
+
+def test_without_a_date_it_tells_of_the_newest_published_lists(demo, monkeypatch, capsys):
+    row = pd.read_parquet(demo.lists / "worklist.parquet").iloc[0]
+    place = ("--project", str(demo.root), "--jobs", "1")
+    monkeypatch.setattr(sys, "argv", ["affinity", "explain", row["account_id"], row["product_id"], *place])
+    cli.main()
+    told = capsys.readouterr().out
+    assert f"as of {UNTIL}" in told
+    assert row["next_step"] in told
 
 
 def test_the_shares_add_up_to_the_log_odds_of_the_propensity(demo, scores):

@@ -20,6 +20,11 @@ from product_affinity.cli.base import (
     show,
 )
 
+ListsDateOption = Annotated[
+    str | None,
+    typer.Option("--as-of", help="As-of date, YYYY-MM-DD. Default: that of the newest published lists, else today."),
+]
+
 
 @app.command()
 def lists(
@@ -39,17 +44,21 @@ def explain(
     account: Annotated[str, typer.Argument(help="Id or name of the account.")],
     product: Annotated[str, typer.Argument(help="Id or name of the product.")],
     project: ProjectOption = Path(),
-    as_of: AsOfOption = None,
+    as_of: ListsDateOption = None,
     reveal_arm: Annotated[bool, typer.Option("--reveal-arm", help="Say whether the pair is held back.")] = False,
     jobs: JobsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Tell the whole story of a pair: why it is on the list, or why not."""
     from product_affinity.pipeline.explain import explain_pair
+    from product_affinity.pipeline.published import newest_date
 
+    opened = open_project(project)
+    # who asks has a list before them
+    shown = newest_date(opened) if as_of is None else None
     story = explain_pair(
-        open_project(project),
-        parse_as_of(as_of),
+        opened,
+        shown or parse_as_of(as_of),
         account,
         product,
         reveal_arm=reveal_arm,

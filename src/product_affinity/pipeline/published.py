@@ -1,6 +1,8 @@
-"""What lies published: the newest list of one owner."""
+"""What lies published: the newest list of one owner, and its date."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 import pandas as pd
 
@@ -8,6 +10,12 @@ from product_affinity.errors import UsageError
 from product_affinity.lists import verify_list
 from product_affinity.lists.terminal import OwnerList, owner_list
 from product_affinity.project import Project
+
+
+def newest_date(project: Project) -> dt.date | None:
+    """Return the as-of date of the newest published lists, None where nothing is published."""
+    current = project.var / "lists" / "current"
+    return dt.date.fromisoformat(current.readlink().name) if current.is_symlink() else None
 
 
 def newest_list_of(project: Project, owner: str) -> OwnerList:
