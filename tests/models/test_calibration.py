@@ -1,5 +1,7 @@
 """Sigmoid, product intercepts and recency, against known distortions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -176,6 +178,24 @@ def launched(shocked):
     new = np.random.default_rng(1).normal(size=(600, 3))
     bought = (np.arange(600) % 5 == 0).astype(int)
     return np.vstack([X, new]), np.append(product, np.full(600, "d")), np.append(y30, bought)
+
+
+def test_one_sale_of_a_tiny_product_moves_no_other(shocked):
+    """Where nothing is expected, one sale is no sign that all products' levels scatter."""
+    model = shocked[0]
+    blend = replace(model._model, weights=np.ones((6, 1)))
+    codes, expected = np.arange(6), np.array([3.6, 2.8, 3.1, 2.6, 3.3, 0.06])
+    observed = np.array([0.0, 3, 3, 4, 2, 0])
+    quiet = blend.products_spread(observed, expected, codes)
+    loud = blend.products_spread(observed + (codes == 5), expected, codes)
+    assert quiet == pytest.approx(0.025, abs=0.001)  # ((-3.6)² - 3.6 + … - .06) / (3.6² + …)
+    assert loud - quiet < 0.02
+    # products that do scatter are seen to: gamma ratios of variance 1/4
+    rng = np.random.default_rng(0)
+    blend = replace(blend, weights=np.ones((2000, 1)))
+    sizes = rng.choice([0.1, 5.0, 40.0], 2000)
+    adopted = rng.poisson(sizes * rng.gamma(4, 1 / 4, 2000)).astype(float)
+    assert blend.products_spread(adopted, sizes, np.arange(2000)) == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_launch_gets_its_own_level_and_moves_no_other(shocked, launched):

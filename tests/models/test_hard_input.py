@@ -2,6 +2,7 @@
 
 import re
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -11,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from product_affinity.models import PropensityClassifier
+from product_affinity.models.encoding import fit_encoder
 from product_affinity.models.identifiers import as_of_days
 from product_affinity.models.serialize import classifier_to_texts
 
@@ -306,3 +308,77 @@ def test_very_many_jobs_are_as_many_as_there_are_processors():
     X, y = sloped()
     model = PropensityClassifier(n_jobs=1_000_000, n_seeds=1).fit(X, y)
     assert model.predict_proba(X).shape == (600, 2)
+
+
+def test_a_gap_s_stand_in_does_not_depend_on_how_rows_are_ordered():
+    """Accounts times months, month by month: every twelfth row would be of one month."""
+    month = np.tile(np.arange(12.0), 10_000)
+    encoder = fit_encoder(pd.DataFrame({"month": month}), "auto")
+    assert encoder.columns[0].typical == pytest.approx(np.median(month), abs=0.6)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([np.array([0.1, 0.2])] * 600),
+        pd.Series([pd.Series([1.0])] * 600),
+        pd.Series([(1, [2])] * 600),
+        pd.Series([[1, 2]] * 600, dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+    ],
+    ids=["arrays", "series", "tuples of lists", "Arrow lists"],
+)
+def test_collections_in_cells_are_refused_at_fit_and_later(column):
+    X, y = sloped()
+    with pytest.raises(
+        ValueError, match=r"(?s)'b': .* in row 0 is a collection\. Spread it over columns, or drop it\."
+    ):
+        PropensityClassifier().fit(X.assign(b=column), y)
+    model = PropensityClassifier(candidates=("ridge",)).fit(X.assign(b="text"), y)
+    with pytest.raises(ValueError, match=r"(?s)'b': .* in row 0 is a collection"):
+        model.predict_proba(X.assign(b=column))
+
+
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+def test_it_fits_with_threads_where_joblib_is_told_to_use_processes(backend):
+    X, y = sloped(1500)
+    alone = PropensityClassifier(n_seeds=1).fit(X, y).predict_proba(X)
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        np.testing.assert_array_equal(PropensityClassifier(n_seeds=1, n_jobs=2).fit(X, y).predict_proba(X), alone)
+
+
+def test_day_numbers_as_categories_are_days():
+    days = pd.Series([100, 200, 300])
+    np.testing.assert_array_equal(as_of_days(days.astype("category"), 3), days)
+    dates = pd.Series(pd.to_datetime(["2024-01-31", "2024-02-29"])).astype("category")
+    np.testing.assert_array_equal(as_of_days(dates, 2), as_of_days(["2024-01-31", "2024-02-29"], 2))
+
+
+@pytest.mark.parametrize("value", [20240131, 1_706_659_200, -1_706_659_200_000_000_000])
+def test_numbers_that_are_no_days_are_refused(value):
+    with pytest.raises(ValueError, match=f"as_of: {value} in row 1 is no day number"):
+        as_of_days([100, value], 2)
+
+
+@pytest.mark.parametrize("dtype", ["timedelta64[ns]", "duration[ns][pyarrow]"])
+def test_durations_of_any_library_are_refused(dtype):
+    X, y = sloped()
+    since = pd.Series(pd.to_timedelta(np.arange(600), unit="D")).astype(dtype)
+    with pytest.raises(ValueError, match="column 'b' holds dates"):
+        PropensityClassifier().fit(X.assign(b=since), y)
+
+
+def test_a_renamed_column_is_named_with_the_one_that_is_missing():
+    X, y = sloped(names=("seats", "s"))
+    model = PropensityClassifier(candidates=("ridge",)).fit(X, y)
+    with pytest.raises(ValueError, match=re.escape("missing: ['seats']; unseen at fit: ['Seats']")):
+        model.predict_proba(X.rename(columns={"seats": "Seats"}))
+    with pytest.raises(ValueError, match="unknown column 'SEATS' \\(closest present: 'seats'\\)"):
+        PropensityClassifier(monotone={"SEATS": 1}).fit(X, y)
+
+
+@pytest.mark.parametrize("horizon", ["30", 30.5, True])
+def test_a_recent_horizon_is_a_whole_number(horizon):
+    X, y = sloped()
+    model = PropensityClassifier(candidates=("ridge",)).fit(X, y)
+    with pytest.raises(ValueError, match=re.escape(f"horizon_days: {horizon!r} is no whole number above 0")):
+        model.recalibrate(X, y, horizon_days=horizon)

@@ -31,9 +31,7 @@ def check_arguments(estimator: Any) -> None:
     if not several or not set(candidates) <= set(CANDIDATES) or len(set(candidates)) < len(candidates):
         raise ValueError(f"candidates: {candidates!r}; choose from {', '.join(CANDIDATES)}, each once.")
     for name in ("horizon_days", "gap_days", "n_seeds"):
-        value = getattr(estimator, name)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name}: {value!r} is no whole number above 0.")
+        check_whole(name, getattr(estimator, name))
     if estimator.gap_days < estimator.horizon_days:
         raise ValueError(
             f"gap_days: {estimator.gap_days} is below horizon_days ({estimator.horizon_days}): labels of the "
@@ -47,6 +45,19 @@ def check_arguments(estimator: Any) -> None:
         raise ValueError(f"monotone: {estimator.monotone!r} is no mapping of column to -1, 0 or 1.")
     if not isinstance(estimator.categorical, str | Sequence):
         raise ValueError(f'categorical: {estimator.categorical!r} is neither "auto" nor a list of columns.')
+
+
+def check_whole(name: str, value: object) -> None:
+    """Refuse what is no whole number above 0.
+
+    Raises
+    ------
+    ValueError
+        Naming argument and value.
+
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}: {value!r} is no whole number above 0.")
 
 
 def check_pointed_at(X: Any, estimator: Any) -> None:

@@ -22,6 +22,7 @@ from product_affinity.models.arguments import (
     CANDIDATES,
     check_arguments,
     check_pointed_at,
+    check_whole,
     known_labels,
     locate_categorical,
     locate_directions,
@@ -271,7 +272,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         """
         check_is_fitted(self)
-        if not 0 < horizon_days <= self.horizon_days:
+        check_whole("horizon_days", horizon_days)
+        if horizon_days > self.horizon_days:
             raise ValueError(f"horizon_days: {horizon_days} is outside 1 … {self.horizon_days}, the classifier's own.")
         model, matrix, offset, codes = self._prepared(X, product, meets_new=True)
         labels = column_or_1d(y)

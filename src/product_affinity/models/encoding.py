@@ -7,6 +7,7 @@ was never seen becomes missing. The encoder is plain data and goes to JSON.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,7 +27,7 @@ MAX_LEVELS = 254
 #: and a booster that has seen none would read a later one as the number 0
 MIN_GAPS, ROWS_PER_GAP = 30, 500
 #: rows of which a column's typical value is taken
-TYPICAL_OF_ROWS = 10_000
+TYPICAL_OF_ROWS = 20_000
 #: rows copied at once, so that a block of all columns stays in the processor's cache
 BLOCK_ROWS = 8192
 
@@ -208,7 +209,10 @@ def _typical(numbers: npt.NDArray[Any]) -> float | None:
     if gaps.sum() >= max(MIN_GAPS, len(numbers) / ROWS_PER_GAP) or gaps.all():
         return None
     sample = numbers[~gaps]
-    return float(np.median(sample[:: max(1, len(sample) // TYPICAL_OF_ROWS)].astype(np.float64)))
+    if len(sample) > TYPICAL_OF_ROWS:
+        # drawn: every k-th row of a table in order could be of one month
+        sample = sample[np.random.default_rng(0).integers(len(sample), size=TYPICAL_OF_ROWS)]
+    return float(np.median(sample.astype(np.float64)))
 
 
 def _forced_levels(frame: pd.DataFrame, categorical: str | Sequence[str | int]) -> set[int]:
@@ -262,10 +266,10 @@ def _levels(values: pd.Series[Any], name: str) -> tuple[str, ...]:
 def _factorized(values: pd.Series[Any], name: str) -> tuple[IntVector, Any]:
     try:
         return pd.factorize(values)
-    except TypeError:
-        row, value = next((row, value) for row, value in enumerate(values) if isinstance(value, dict | list | set))
+    except (TypeError, NotImplementedError):
+        row, value = next((row, value) for row, value in enumerate(values) if not pd.api.types.is_hashable(value))
         raise ValueError(
-            f"column {name!r}: {value!r} in row {row} is a collection. Spread it over columns, or drop it."
+            f"column {name!r}: {reprlib.repr(value)} in row {row} is a collection. Spread it over columns, or drop it."
         ) from None
 
 

@@ -278,18 +278,19 @@ class FittedBlend:
         return replace(self, recency=common, recent=tuple(ratios))
 
     def products_spread(self, target: Vector, expected: Vector, codes: IntVector) -> float:
-        """Between-product variance of observed ÷ expected beyond Poisson noise, by the method of moments, ≥ 0.
+        r"""Between-product variance of observed ÷ expected beyond Poisson noise, by the method of moments, ≥ 0.
 
-        That of the ratio and not of its logarithm, as the Gamma prior of :func:`recent_deviation` has it.
+        :math:`\sum((o_p - e_p)^2 - e_p) / \sum e_p^2`: every product's moment weighted by its expectation squared,
+        about the inverse of its own variance. Weighted by the expectation alone, one sale of a product of which next
+        to none is expected would say that all products scatter. That of the ratio and not of its logarithm, as the
+        Gamma prior of :func:`recent_deviation` has it.
         """
-        surplus, sizes = [], []
-        for code in range(len(self.products)):
-            at = np.flatnonzero(codes == code)
-            size = float(expected[at].sum())
-            if size > 0:
-                surplus.append(((float(target[at].sum()) - size) / size) ** 2 - 1 / size)
-                sizes.append(size)
-        return max(0.0, float(np.average(surplus, weights=sizes))) if sizes else 0.0
+        fitted, count = self.in_fit(codes), len(self.weights)
+        observed, sizes = (
+            np.bincount(codes[fitted], weights=values[fitted], minlength=count) for values in (target, expected)
+        )
+        squares = float(sizes @ sizes)
+        return max(0.0, float(((observed - sizes) ** 2 - sizes).sum()) / squares) if squares > 0 else 0.0
 
 
 def recent_deviation(target: Vector, expected: Vector, variance: float) -> float:

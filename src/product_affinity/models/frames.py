@@ -64,8 +64,9 @@ def align_columns(frame: pd.DataFrame, names: Sequence[str] | None, count: int, 
         missing = [name for name in names if name not in frame.columns]
         unknown = [str(name) for name in frame.columns if name not in set(names)]
         if missing or unknown:
-            what = f"missing: {missing[:5]}" if missing else f"unseen at fit: {unknown[:5]}"
-            raise ValueError(f"The feature names should match those that were passed during fit; {what}.")
+            found = {"missing": missing, "unseen at fit": unknown}
+            words = "; ".join(f"{what}: {columns[:5]}" for what, columns in found.items() if columns)
+            raise ValueError(f"The feature names should match those that were passed during fit; {words}.")
         return frame[list(names)]
     if frame.shape[1] != count:
         raise ValueError(
@@ -93,8 +94,9 @@ def column_position(frame: pd.DataFrame, column: str | int, argument: str) -> in
         names = [str(name) for name in frame.columns]
         if column in names:
             return names.index(str(column))
-        closest = get_close_matches(str(column), names, n=1, cutoff=0.0)
-        raise ValueError(f"{argument}: unknown column {column!r} (closest present: {closest[0]!r}).")
+        folded = {name.casefold(): name for name in names}
+        closest = folded[get_close_matches(str(column).casefold(), folded, n=1, cutoff=0.0)[0]]
+        raise ValueError(f"{argument}: unknown column {column!r} (closest present: {closest!r}).")
     if isinstance(column, int | np.integer) and 0 <= column < frame.shape[1]:
         return int(column)
     raise ValueError(
@@ -135,6 +137,6 @@ def check_no_dates(values: pd.Series[Any], what: str) -> None:
     """
     dtype = values.dtype
     kind = inferred_kind(values) if pd.api.types.is_object_dtype(dtype) or str(dtype).startswith("period") else ""
-    dated = pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype)
-    if dated or kind in _DATE_KINDS:
+    # "m" and "M": durations and dates of NumPy, pandas and Arrow alike
+    if dtype.kind in "mM" or kind in _DATE_KINDS:
         raise ValueError(f"{what} holds dates ({kind or dtype}). Turn it into a number of days, or drop it.")

@@ -12,6 +12,8 @@ import pandas as pd
 from product_affinity.models.encoding import IntVector
 
 _EPOCH = pd.Timestamp("1970-01-01")
+#: numbers beyond it are no days: today's is 20,634 since 1970 and 2.46 million on the Julian scale
+LAST_DAY = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def as_of_days(as_of: Any, row_count: int) -> IntVector:
     Raises
     ------
     ValueError
-        If a value is missing, infinite or no date.
+        If a value is missing or no date, or a number beyond ``LAST_DAY``: months of dates like 20260630 or of seconds
+        would not be some thirty days apart.
 
     Examples
     --------
@@ -129,13 +132,21 @@ def as_of_days(as_of: Any, row_count: int) -> IntVector:
     array([ 1, 31])
 
     """
+    column = _column(as_of, "as_of", row_count)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
     # pandas would read numbers of an object column as nanoseconds
-    column = _column(as_of, "as_of", row_count).infer_objects()
+    column = column.infer_objects()
     if pd.api.types.is_numeric_dtype(column.dtype):
         days = np.floor(column.to_numpy(dtype=np.float64))
-        if not np.isfinite(days).all():
-            row = int(np.argmin(np.isfinite(days)))
-            raise ValueError(f"as_of: {days[row]} in row {row} is no day number. Pass dates or day numbers.")
+        # infinity too
+        strange = ~(np.abs(days) <= LAST_DAY)
+        if strange.any():
+            row = int(np.argmax(strange))
+            raise ValueError(
+                f"as_of: {column.iloc[row]} in row {row} is no day number. Pass dates or day numbers; "
+                "read others by pandas.to_datetime(…, format='%Y%m%d') or unit='s'."
+            )
         return np.asarray(days, dtype=np.int64)
     try:
         dates = pd.to_datetime(column)

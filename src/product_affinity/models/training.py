@@ -153,7 +153,7 @@ class Trainer:
         """Results of independent fits, in order, whatever the number of workers."""
         jobs = (delayed(task)() for task in tasks)
         # boosters release the interpreter lock, so threads suffice and share the binned matrix
-        return list(Parallel(n_jobs=self.plan.workers, prefer="threads")(jobs))
+        return list(Parallel(n_jobs=self.plan.workers, require="sharedmem")(jobs))
 
 
 def _carries_trees(target: Vector) -> bool:
