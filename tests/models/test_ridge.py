@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from scipy.special import expit
 
+from product_affinity.models import PropensityClassifier, ridge
 from product_affinity.models.linear_terms import fit_terms
 from product_affinity.models.logistic import Prior, fit_logistic
 from product_affinity.models.ridge import RELEVANCE_FLOOR, RidgeData, column_relevance, fit_ridge
@@ -155,3 +158,23 @@ def test_contributions_add_up(products):
     codes = np.arange(-1, 9)
     parts, constant = model.contributions(data.matrix[:10], codes)
     np.testing.assert_allclose(parts.sum(axis=1) + constant, model.log_odds(data.matrix[:10], codes), atol=1e-9)
+
+
+@pytest.mark.parametrize("products", [None, 3])
+def test_many_levels_are_fitted_sparse_and_the_same(monkeypatch, products):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.integers(0, 90, (3000, 3)).astype(str)).add_prefix("t").assign(n=rng.normal(size=3000))
+    y = (rng.random(3000) < expit(X["n"] - 2 + (X["t0"] < "4"))).astype(int)
+    product = None if products is None else rng.integers(0, products, 3000)
+    kinds = []
+    plain = ridge.fit_logistic
+    monkeypatch.setattr(ridge, "fit_logistic", lambda design, *rest: kinds.append(type(design)) or plain(design, *rest))
+
+    def proba():
+        return PropensityClassifier(candidates=("ridge",)).fit(X, y, product=product).predict_proba(X, product=product)
+
+    sparse = proba()
+    assert set(kinds) == {csr_array}
+    monkeypatch.setattr(ridge, "SPARSE_FROM", np.inf)
+    np.testing.assert_allclose(sparse, proba(), rtol=1e-9)
+    assert kinds[-1] is np.ndarray

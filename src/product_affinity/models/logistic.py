@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
 from scipy.special import expit
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
+Design = Matrix | csr_array
 
 MAX_ITERATIONS = 60
 #: Newton converges quadratically: after a step this small the next would move the twelfth digit
@@ -76,7 +78,7 @@ class Prior:
 
 
 def fit_logistic(
-    design: Matrix,
+    design: Design,
     target: Vector,
     weight: Vector,
     offset: Vector,
@@ -88,7 +90,7 @@ def fit_logistic(
 
     Parameters
     ----------
-    design : ndarray of shape (n, d)
+    design : ndarray or csr_array of shape (n, d)
         Finite numbers.
     target : ndarray of shape (n,)
         0 or 1.
@@ -123,7 +125,7 @@ def fit_logistic(
 
 @dataclass(frozen=True)
 class _Problem:
-    design: Matrix
+    design: Design
     target: Vector
     weight: Vector
     offset: Vector
@@ -138,10 +140,7 @@ class _Problem:
         probability = expit(self.offset + self.design @ beta)
         residual = self.weight * (probability - self.target)
         gradient = self.design.T @ residual + self.prior.precision * (beta - self.prior.mean)
-        curvature = self.weight * probability * (1.0 - probability)
-        scaled = self.design * np.sqrt(curvature)[:, None]
-        # a product with its own transpose takes half the operations
-        hessian = scaled.T @ scaled
+        hessian = weighted_gram(self.design, self.weight * probability * (1.0 - probability))
         # a separable column would leave a free coefficient without curvature
         hessian[np.diag_indices_from(hessian)] += self.prior.precision + 1e-9
         return gradient, hessian
@@ -150,6 +149,25 @@ class _Problem:
         penalised = self.prior.precision > 0
         log_prior = 0.5 * np.log(self.prior.precision[penalised]).sum()
         return float(-loss + log_prior - 0.5 * np.linalg.slogdet(hessian)[1])
+
+
+def weighted_gram(design: Design, weight: Vector) -> Matrix:
+    """``X' diag(w) X``, dense.
+
+    Examples
+    --------
+    >>> weighted_gram(np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([1.0, 3.0]))
+    array([[1., 2.],
+           [2., 7.]])
+
+    """
+    root = np.sqrt(weight)[:, None]
+    if isinstance(design, csr_array):
+        sparse = design.multiply(root).tocsr()
+        return np.asarray((sparse.T @ sparse).toarray(), dtype=np.float64)
+    scaled = design * root
+    # a product with its own transpose takes half the operations
+    return scaled.T @ scaled
 
 
 def pinned(beta: Vector, gradient: Vector, prior: Prior) -> npt.NDArray[np.bool_]:

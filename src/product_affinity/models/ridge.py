@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from product_affinity.models.calibration import product_values
 from product_affinity.models.encoding import FloatMatrix, IntVector
@@ -35,6 +36,8 @@ POOLED_ROUNDS = 4
 #: how many coefficients' worth the common variance counts for each column's: deviations, pooled coefficients
 SHARED_DEVIATIONS = 2.0
 SHARED_POOLED = 3.0
+#: a design with so many times more columns than filled ones a row is kept sparse
+SPARSE_FROM = 20.0
 #: least relevance of a column
 RELEVANCE_FLOOR = 0.3
 
@@ -185,7 +188,10 @@ class _RidgeFit:
     ) -> None:
         self.data = data
         self.size = terms.size
-        self.design = np.column_stack([np.ones(len(data.target)), terms.design(data.matrix)])
+        design = np.column_stack([np.ones(len(data.target)), terms.design(data.matrix)])
+        # indicators of hundreds of levels are zeros with one exception a row
+        filled = np.count_nonzero(design) / len(design)
+        self.design = csr_array(design) if SPARSE_FROM * filled < design.shape[1] else design
         self.lower, self.upper = _bounds(terms, directions)
         self.rows = {code: np.flatnonzero(data.codes == code) for code in deviating}
 
@@ -245,7 +251,9 @@ class _RidgeFit:
         free = np.isinf(self.lower[1:]) & np.isinf(self.upper[1:])
         centre = float(np.average(data.offset, weights=data.weight)) - data.prior_shift
         prior = ProductPrior(np.where(free, 1.0 / deviations, 0.0), centre)
-        scored = data.offset + prior.log_odds(self.design[:, 1:], self.design @ beta)
+        terms = self.design[:, 1:]
+        dense = terms.toarray() if isinstance(terms, csr_array) else terms
+        scored = data.offset + prior.log_odds(dense, self.design @ beta)
         return replace(prior, level=base_log_odds(data.target, data.weight, scored))
 
     def deviation_penalties(self, beta: Vector) -> Vector:
