@@ -12,7 +12,7 @@ import pandas as pd
 from product_affinity.models.encoding import IntVector
 
 _EPOCH = pd.Timestamp("1970-01-01")
-#: numbers beyond it are no days: today's is 20,634 since 1970 and 2.46 million on the Julian scale
+#: numbers beyond it are no days: today is some 21,000 since 1970 and 2.46 million on the Julian scale
 LAST_DAY = 3_000_000
 
 
