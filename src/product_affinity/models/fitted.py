@@ -23,6 +23,8 @@ from product_affinity.models.trees import mean_contributions, mean_log_odds
 
 #: prior variance of the hazard ratio of a product that the fit has not seen: worth one event
 LAUNCH_VARIANCE = 1.0
+#: steps to the variance between products: it settles within ten or twenty
+SPREAD_ROUNDS = 50
 
 
 @dataclass(frozen=True)
@@ -280,17 +282,24 @@ class FittedBlend:
     def products_spread(self, target: Vector, expected: Vector, codes: IntVector) -> float:
         r"""Between-product variance of observed ÷ expected beyond Poisson noise, by the method of moments, ≥ 0.
 
-        :math:`\sum((o_p - e_p)^2 - e_p) / \sum e_p^2`: every product's moment weighted by its expectation squared,
-        about the inverse of its own variance. Weighted by the expectation alone, one sale of a product of which next
-        to none is expected would say that all products scatter. That of the ratio and not of its logarithm, as the
-        Gamma prior of :func:`recent_deviation` has it.
+        :math:`\tau^2 = \sum w_p ((o_p - e_p)^2 - e_p) / \sum w_p e_p^2` with :math:`w_p = (1 + \tau^2 e_p)^{-2}`,
+        iterated: every product's moment weighted by about the inverse of its own variance. One sale of a product of
+        which next to none is expected says next to nothing then, and a product that sells most no more than others
+        that sell enough. That of the ratio and not of its logarithm, as the Gamma prior of :func:`recent_deviation`
+        has it.
         """
         fitted, count = self.in_fit(codes), len(self.weights)
         observed, sizes = (
             np.bincount(codes[fitted], weights=values[fitted], minlength=count) for values in (target, expected)
         )
-        squares = float(sizes @ sizes)
-        return max(0.0, float(((observed - sizes) ** 2 - sizes).sum()) / squares) if squares > 0 else 0.0
+        if not sizes.any():
+            return 0.0
+        surplus = (observed - sizes) ** 2 - sizes
+        variance = 0.0
+        for _ in range(SPREAD_ROUNDS):
+            weight = (1.0 + variance * sizes) ** -2
+            variance = max(0.0, float((weight * surplus).sum() / (weight * sizes**2).sum()))
+        return variance
 
 
 def recent_deviation(target: Vector, expected: Vector, variance: float) -> float:
