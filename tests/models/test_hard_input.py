@@ -324,8 +324,9 @@ def test_a_gap_s_stand_in_does_not_depend_on_how_rows_are_ordered():
         pd.Series([pd.Series([1.0])] * 600),
         pd.Series([(1, [2])] * 600),
         pd.Series([[1, 2]] * 600, dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+        pd.Series([None] * 600, dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
     ],
-    ids=["arrays", "series", "tuples of lists", "Arrow lists"],
+    ids=["arrays", "series", "tuples of lists", "Arrow lists", "missing Arrow lists"],
 )
 def test_collections_in_cells_are_refused_at_fit_and_later(column):
     X, y = sloped()

@@ -266,8 +266,10 @@ def _levels(values: pd.Series[Any], name: str) -> tuple[str, ...]:
 def _factorized(values: pd.Series[Any], name: str) -> tuple[IntVector, Any]:
     try:
         return pd.factorize(values)
+    # pandas raises the one for a value without a hash, Arrow the other for its lists and structs, missing ones too
     except (TypeError, NotImplementedError):
-        row, value = next((row, value) for row, value in enumerate(values) if not pd.api.types.is_hashable(value))
+        unhashable = ((row, value) for row, value in enumerate(values) if not pd.api.types.is_hashable(value))
+        row, value = next(unhashable, (0, values.dtype))
         raise ValueError(
             f"column {name!r}: {reprlib.repr(value)} in row {row} is a collection. Spread it over columns, or drop it."
         ) from None
