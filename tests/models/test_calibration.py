@@ -47,7 +47,7 @@ def test_a_moved_fold_leaves_no_trace(log_odds):
     assert sigmoid.constant(np.zeros(1, dtype=int))[0] == pytest.approx(0, abs=0.1)
 
 
-def test_a_blend_in_moved_folds_expects_as_many_as_its_candidates(log_odds):
+def test_a_blend_in_moved_folds_expects_as_many_as_its_candidates():
     """Each half of the signal is calibrated by itself; their mean is too cautious, which no fold's move may hide."""
     rng = np.random.default_rng(5)
     first, second = rng.normal(size=(2, 60_000))

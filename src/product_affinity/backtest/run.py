@@ -70,7 +70,7 @@ def run_backtest(
         for fold, origin in zip(usable, following, strict=True)
     ]
     # the longest fits first, so that the workers end together
-    parts = Parallel(n_jobs=n_jobs, prefer="threads")(
+    parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
         delayed(score_fold)(task, rows, progress) for task in reversed(tasks)
     )
     parts = list(reversed(parts))

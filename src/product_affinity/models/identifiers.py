@@ -69,7 +69,7 @@ def known_products(product: Any, row_count: int, counted: npt.NDArray[np.bool_])
 
 
 def new_products(product: Any, products: tuple[str | int, ...], row_count: int) -> tuple[str | int, ...]:
-    """Distinct products of the rows that are not among ``products``, in order; none where these are none.
+    """Distinct products of the rows that are not among ``products``, in order; none without products.
 
     Examples
     --------
@@ -77,8 +77,6 @@ def new_products(product: Any, products: tuple[str | int, ...], row_count: int) 
     ('new',)
 
     """
-    if not products:
-        return ()
     found = known_products(product, row_count, np.ones(row_count, dtype=bool))
     return tuple(name for name in found if name not in products)
 
@@ -102,7 +100,7 @@ def product_codes(product: Any, products: tuple[str | int, ...], row_count: int)
     codes, distinct = pd.factorize(_column(product, "product", row_count))
     position = {name: at for at, name in enumerate(products)}
     names = [_product_name(value) for value in distinct]
-    strange = next((name for name in names if products and type(name) is not type(products[0])), None)
+    strange = next((name for name in names if type(name) is not type(products[0])), None)
     if strange is not None:
         own, known = ("a number", "text") if isinstance(strange, int) else ("text", "numbers")
         raise ValueError(f"product: {strange!r} is {own}, but the classifier was fitted with {known}: {products[0]!r}.")

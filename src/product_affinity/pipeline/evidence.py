@@ -163,7 +163,7 @@ class Rival:
             return recipe.score(classifier, rows[predictions["fold"].eq(fold)])
 
         folds = sorted(predictions["fold"].unique())
-        parts = Parallel(n_jobs=jobs, prefer="threads")(delayed(refitted)(fold) for fold in folds)
+        parts = Parallel(n_jobs=jobs, require="sharedmem")(delayed(refitted)(fold) for fold in folds)
         scores: pd.Series[float] = pd.concat(list(parts)).reindex(rows.index)
         return scores
 
